@@ -1,6 +1,6 @@
 """The reference's numbers: weights and inputs that follow from names, and what it answered for them.
 
-`golden/official_*` were printed by the reference implementation; `golden/README.md` says how a value follows from its name.
+`golden/official_*` were printed by the reference implementation; `golden/README.md` says how.
 """
 
 import json

@@ -1,0 +1,50 @@
+# Every target makes .venv when it is missing or older than pyproject.toml.
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help walkthrough lab test bench notebooks site assets lint clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+walkthrough: assets  ## run the whole course and render it to site/index.html
+	@$(BIN)/pspkit course run
+	@echo "Open that page in a browser. To run and change the notebooks yourself: make lab"
+
+lab: $(INSTALLED)  ## open the course in JupyterLab
+	@$(BIN)/jupyter lab $(wildcard notebooks/00_*.ipynb)
+
+test: assets  ## unit tests, parity with the reference, and every cell of the course
+	@$(BIN)/python -m pytest
+
+bench: $(INSTALLED)  ## the measurements behind the speed figures
+	@$(BIN)/python -m benchmarks
+
+notebooks: assets  ## run every notebook in place: this makes the committed outputs
+	@$(BIN)/pspkit course run --in-place
+
+site: $(INSTALLED)  ## render the notebooks as they are to site/index.html
+	@$(BIN)/pspkit course site
+
+assets: $(INSTALLED)  ## fetch the pretrained weights that the course uses
+	@$(BIN)/pspkit assets get mobile-stylegan >/dev/null
+
+lint: $(INSTALLED)  ## check style and format of modules and notebooks
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+clean:  ## remove what can be made again, but not .venv and data/cache
+	rm -rf site build .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "pspkit needs Python 3.11 or newer. Install it, then: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || \
+		{ echo "No virtual environment could be made. On Debian: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing pspkit and what it needs into .venv: some minutes, about 6 GB with PyTorch ..."
+	@$(BIN)/python -m pip install -qq --upgrade pip
+	@$(BIN)/python -m pip install -qq --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,7 @@
+"""Figures of the course. Every function returns a `matplotlib` Figure; `figure` puts it into the page."""
+
+from pspkit.show import backbone
+from pspkit.show.figure import COLOURS, INK, LEVELS, figure, photos, to_pil
+from pspkit.show.map import course_map
+
+__all__ = ["COLOURS", "INK", "LEVELS", "backbone", "course_map", "figure", "photos", "to_pil"]

@@ -1,0 +1,90 @@
+"""What every figure shares: colours, photographs in a grid, and the way onto the page."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+from IPython.display import HTML
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+INK, PALE = "#22303c", "#e8ecef"
+LEVELS = ("coarse", "middle", "fine")
+COLOURS = {"coarse": "#c8553d", "middle": "#e0a030", "fine": "#2a7f8e", "plain": "#8a97a3", "accent": "#5b4b8a"}
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """One picture (3, H, W) in [-1, 1], values beyond clamped, to a Pillow image."""
+    return transforms.to_pil_image(image.detach().float().cpu().clamp(-1, 1).add(1).div(2))
+
+
+def photos(
+    images: Tensor | Sequence[Tensor],
+    titles: Sequence[str] = (),
+    columns: int | None = None,
+    rows: Sequence[str] = (),
+    side: float = 1.5,
+    colours: Sequence[str] = (),
+) -> Figure:
+    """Pictures in a grid.
+
+    Args:
+        images: (N, 3, H, W) in [-1, 1], or a list of (3, H, W); None leaves a place empty.
+        titles: one above each picture.
+        columns: pictures in a row; all of them unless given.
+        rows: one label left of each row.
+        side: of one picture, inches; a figure has 110 dots an inch.
+        colours: of the titles, one a picture.
+    """
+    columns = columns or len(images)
+    lines = -(-len(images) // columns)
+    gap = 0.22 if len(titles) else 0.05
+    margin = 0.08 * max((len(row) for row in rows), default=0)
+    width, height = margin + columns * (side + 0.05), lines * (side + gap) + 0.03
+    fig = Figure(figsize=(width, height), layout="none")
+    for place, image in enumerate(images):
+        line, column = divmod(place, columns)
+        left, bottom = margin + column * (side + 0.05), height - (line + 1) * (side + gap)
+        ax = fig.add_axes((left / width, bottom / height, side / width, side / height))
+        ax.axis("off")
+        if image is not None:
+            ax.imshow(to_pil(image), interpolation="lanczos")
+        if place < len(titles):
+            ax.set_title(titles[place], fontsize=8.5, color=colours[place] if len(colours) else INK, pad=3)
+        if column == 0 and line < len(rows):
+            fig.text((margin - 0.08) / width, (bottom + side / 2) / height, rows[line], ha="right", va="center",
+                     fontsize=8.5, color=INK)  # fmt: skip
+    return fig
+
+
+def figure(fig: Figure, alt: str, caption: str, photographic: bool = False) -> HTML:
+    """A figure for the page: one image with a text alternative and a caption, nothing beside it to load.
+
+    Args:
+        fig: what to show.
+        alt: what a reader who cannot see the picture is told.
+        caption: the sentence below it.
+        photographic: WebP instead of a PNG of 128 colours.
+    """
+    return HTML(figure_html(fig, alt, caption, photographic))
+
+
+def figure_html(fig: Figure, alt: str, caption: str, photographic: bool = False) -> str:
+    """The HTML that `figure` shows."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=110, facecolor="white")
+    image = Image.open(buffer).convert("RGB")
+    packed = io.BytesIO()
+    if photographic:
+        image.save(packed, "WEBP", quality=82, method=6)
+    else:
+        image.quantize(128, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
+    kind = "webp" if photographic else "png"
+    data = base64.b64encode(packed.getvalue()).decode()
+    return (
+        f'<figure style="margin:0"><img alt="{html.escape(alt)}" style="max-width:100%" '
+        f'src="data:image/{kind};base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+    )
