@@ -10,11 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pspkit.checkpoints import Pretrained
-from pspkit.config import BackboneConfig
+from pspkit.config import STAGE_UNITS, BackboneConfig
 from pspkit.errors import check_choice, check_tensor
 
-# Units in the four stages. 50, 100 and 152 are the reference's; 18 and 34 suit a laptop.
-STAGE_UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
 STAGE_WIDTHS = (64, 128, 256, 512)
 MODES = ("ir", "ir_se")
 
@@ -145,6 +143,8 @@ class Backbone(Pretrained, ResidualBody):
 
     Source: Deng et al. 2019 (ArcFace), section 3.1 (BN, dropout, linear, BN).
     """
+
+    config_type = BackboneConfig
 
     def __init__(
         self,

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from pspkit.errors import check_choice, check_power_of_two
 
+# Residual units in the four stages. 50, 100 and 152 are the reference's; 18 and 34 suit a laptop.
+STAGE_UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
+
 
 @dataclass(frozen=True)
 class BackboneConfig:
@@ -13,7 +16,7 @@ class BackboneConfig:
     Source: Deng et al. 2019 (ArcFace), section 3.1.
     """
 
-    num_layers: int = 50  # a row of `backbone.STAGE_UNITS`
+    num_layers: int = 50  # a row of `STAGE_UNITS`
     mode: str = "ir_se"  # "ir" or "ir_se"
     input_size: int = 112  # side of the aligned face, pixels
     widths: tuple[int, ...] = (64, 128, 256, 512)  # channels of the four stages; the first is the stem's too
@@ -28,7 +31,7 @@ class EncoderConfig:
     """
 
     kind: str = "gradual"  # "gradual", "w" (last layer into W) or "w_plus" (last layer into W+)
-    num_layers: int = 50  # a row of `backbone.STAGE_UNITS`
+    num_layers: int = 50  # a row of `STAGE_UNITS`
     mode: str = "ir_se"  # "ir" or "ir_se"
     n_styles: int = 18  # codes the decoder takes: 2 log2(output size) - 2
     input_nc: int = 3  # input channels: 3 for a photograph, 19 for a label map, 1 for a sketch

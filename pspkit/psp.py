@@ -3,15 +3,19 @@
 Source: Richardson et al. 2021, section 3: pSp(x) = G(E(x) + average latent).
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from pspkit.checkpoints import Pretrained
-from pspkit.config import GeneratorConfig, MobileStyleGANConfig, PSPConfig
+from pspkit.backbone import Backbone
+from pspkit.checkpoints import Checkpoint, Pretrained, compare, read_checkpoint
+from pspkit.config import BackboneConfig, EncoderConfig, GeneratorConfig, MobileStyleGANConfig, PSPConfig
 from pspkit.encoders import Encoder
-from pspkit.errors import PspkitError, check_tensor
+from pspkit.errors import CheckpointError, PspkitError, check_tensor
 from pspkit.mobile_stylegan import MobileStyleGAN
 from pspkit.stylegan2 import Generator
 
@@ -35,6 +39,8 @@ class PSP(Pretrained, nn.Module):
     Source: Richardson et al. 2021, section 3.
     """
 
+    config_type = PSPConfig
+
     def __init__(
         self,
         encoder: Encoder,
@@ -46,7 +52,7 @@ class PSP(Pretrained, nn.Module):
         self.encoder, self.decoder = encoder, decoder
         self.config = PSPConfig(encoder.config, decoder.config, start_from_latent_avg)
         made = (encoder.config.n_styles, encoder.config.style_dim)
-        taken = (decoder.n_styles, decoder.style_dim)
+        taken = (decoder.n_styles, decoder.config.style_dim)
         if made != taken:
             raise PspkitError(
                 f"encoder: makes {made[0]} codes of length {made[1]}, the decoder takes {taken[0]} of {taken[1]}."
@@ -64,8 +70,12 @@ class PSP(Pretrained, nn.Module):
     def from_config(cls, config: PSPConfig) -> "PSP":
         """The model that a configuration describes, with fresh weights and an average of zeros."""
         decoder = DECODERS[type(config.decoder)].from_config(config.decoder)
-        average = torch.zeros(decoder.style_dim)
+        average = torch.zeros(decoder.config.style_dim)
         return cls(Encoder.from_config(config.encoder), decoder, average, config.start_from_latent_avg)
+
+    def complete(self, left_out: tuple[str, ...]) -> None:
+        if "latent_avg" in left_out:
+            self.latent_avg = estimate_latent_avg(self.decoder).expand_as(self.latent_avg).clone()
 
     def encode(self, x: Tensor) -> Tensor:
         """Pictures to codes.
@@ -94,7 +104,7 @@ class PSP(Pretrained, nn.Module):
 
     def decode_w(self, w: Tensor, noise: str = "fixed") -> Tensor:
         """One w a picture, (N, style_dim), given to every layer; otherwise as `decode`."""
-        check_tensor("w", w, ("N", self.decoder.style_dim))
+        check_tensor("w", w, ("N", self.decoder.config.style_dim))
         return self.decode(w[:, None].expand(-1, self.decoder.n_styles, -1), noise)
 
     def decode_z(self, z: Tensor, truncation: float = 1.0, noise: str = "fixed") -> Tensor:
@@ -121,7 +131,7 @@ class PSP(Pretrained, nn.Module):
 
         Source: Richardson et al. 2021, section 3.2 and figure 4 (style mixing).
         """
-        shape = (self.decoder.n_styles, self.decoder.style_dim)
+        shape = (self.decoder.n_styles, self.decoder.config.style_dim)
         if reference is None:
             reference = self.latent_avg[None]
         check_tensor("w_plus", w_plus, ("N", *shape))
@@ -171,6 +181,95 @@ def estimate_latent_avg(decoder: Generator | MobileStyleGAN, n_samples: int = 40
         (style_dim,), on the decoder's device.
     """
     parameter = next(decoder.parameters())
-    z = torch.randn(n_samples, decoder.style_dim, generator=torch.Generator().manual_seed(seed))
+    z = torch.randn(n_samples, decoder.config.style_dim, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         return decoder.mapping(z.to(parameter)).mean(0)
+
+
+LOADERS = {PSPConfig: PSP, EncoderConfig: Encoder, BackboneConfig: Backbone, **DECODERS}
+KINDS = {
+    "pspkit": "pspkit's own format",
+    "psp": "a pSp checkpoint of the reference",
+    "stylegan2": "a StyleGAN2 file",
+    "backbone": "face-recognition weights of the reference",
+}
+OPTS = ("dataset_type", "encoder_type", "input_nc", "label_nc", "output_size", "learn_in_w", "start_from_latent_avg")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `inspect_checkpoint` found; as a string, the text that `pspkit inspect` prints."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]  # what, and what about it
+    loads: bool
+    verdict: str  # the call that loads it, or why it will not load
+
+    def __str__(self) -> str:
+        return "\n".join([self.title, *(f"  {label:<12}{text}" for label, text in self.rows), self.verdict])
+
+
+def inspect_checkpoint(path: str | Path) -> Report:
+    """Says what a weights file is, what it holds, and whether it will load.
+
+    Compares shapes with a model on the meta device, so that neither weights nor model take memory (the weights of a
+    file in PyTorch's format before version 1.6 do).
+
+    Args:
+        path: as `read_checkpoint`.
+
+    Raises:
+        CheckpointError: damaged, foreign, unsafe, or of an architecture that is not known here.
+    """
+    checkpoint = read_checkpoint(path)
+    title = f"{checkpoint.path}: {checkpoint.class_name}, {KINDS[checkpoint.kind]}"
+    dtypes = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.tensors.values())
+    stored = ", ".join(f"{count} {dtype}" for dtype, count in dtypes.items())
+    rows = [("file", f"{checkpoint.path.stat().st_size / 1e6:,.1f} MB; tensors: {stored}")]
+    try:
+        model = LOADERS[type(checkpoint.config)].outline(checkpoint)
+    except CheckpointError as error:
+        return Report(title, tuple(rows), False, f"Will not load: {error}")
+
+    parts = (model.encoder, model.decoder) if isinstance(model, PSP) else (model,)
+    for part in parts:
+        n_parameters = sum(parameter.numel() for parameter in part.parameters())
+        role = "encoder" if isinstance(part, Encoder) else "network" if isinstance(part, Backbone) else "decoder"
+        rows.append((role, f"{describe(part.config)}; {n_parameters:,} parameters"))
+    differences = compare(model, checkpoint.tensors)
+    rows.append(("average", _describe_average(checkpoint)))
+    options = [f"{name} {checkpoint.opts[name]}" for name in OPTS if name in checkpoint.opts]
+    rows += [("options", ", ".join(options))] if options else []
+    rows += [("note", note) for note in checkpoint.notes]
+    made_anew = [key for key in differences.left_out if key != "latent_avg"]
+    rows += [("made anew", f"{len(made_anew)} noise maps and blur kernels that are not stored")] if made_anew else []
+    rows.append(("keys", str(differences) or "all there, none unexpected, every shape fits"))
+    if differences.fatal:
+        return Report(title, tuple(rows), False, "Will not load: the file is incomplete or of another architecture.")
+    call = f'{checkpoint.class_name}.from_pretrained("{path}")'
+    return Report(title, tuple(rows), True, f"Will load: {call}")
+
+
+def describe(config: EncoderConfig | GeneratorConfig | MobileStyleGANConfig | BackboneConfig) -> str:
+    """A part's sizes in words."""
+    if isinstance(config, BackboneConfig):
+        return f"{config.mode} {config.num_layers}, faces of {config.input_size} px to {config.embedding_dim} numbers"
+    if isinstance(config, EncoderConfig):
+        codes = f"one code for all {config.n_styles} layers" if config.kind == "w" else f"{config.n_styles} codes"
+        body = f"{config.kind}, {config.mode} {config.num_layers}"
+        return f"{body}, {config.input_nc} channels of {config.input_size} px to {codes} of {config.style_dim}"
+    name = "MobileStyleGAN"
+    if isinstance(config, GeneratorConfig):
+        name = f"StyleGAN2, channel multiplier {config.channel_multiplier}"
+    sizes = f"{config.n_styles} codes of {config.style_dim} to {config.size} px"
+    return f"{name}, mapping of {config.n_mlp} layers, {sizes}"
+
+
+def _describe_average(checkpoint: Checkpoint) -> str:
+    if checkpoint.latent_avg is None:
+        text = "none stored, will be estimated" if isinstance(checkpoint.config, PSPConfig) else "none stored"
+    else:
+        text = f"stored, shape {tuple(checkpoint.latent_avg.shape)}"
+    if isinstance(checkpoint.config, PSPConfig):
+        text += "; codes start from it" if checkpoint.config.start_from_latent_avg else "; codes do not start from it"
+    return text
