@@ -68,6 +68,7 @@ class GradualStyleBlock(nn.Module):
 class Encoder(Pretrained, ResidualBody):
     """What the three encoders share: the body, the configuration, the check of the input."""
 
+    config_type = EncoderConfig
     kind: str
 
     def __init__(
@@ -105,6 +106,26 @@ class Encoder(Pretrained, ResidualBody):
         """Adds what turns feature maps into codes."""
         raise NotImplementedError
 
+    def codes(self, maps: list[Tensor]) -> Tensor:
+        """The feature maps at the end of each stage to codes."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encodes images.
+
+        Args:
+            x: (N, input_nc, input_size, input_size), photographs in [-1, 1].
+
+        Returns:
+            Codes (N, n_styles, style_dim), or (N, style_dim) from the encoder into W: offsets from the average latent
+            where the model starts from it.
+
+        Raises:
+            PspkitError: another shape, or not floating-point.
+        """
+        self.check_input(x)
+        return self.codes(self.stages(x.contiguous(memory_format=torch.channels_last)))
+
     def check_input(self, x: Tensor) -> None:
         side = self.config.input_size
         check_tensor("x", x, ("N", self.config.input_nc, side, side))
@@ -137,20 +158,8 @@ class GradualStyleEncoder(Encoder):
         p1 = upsample_add(p2, self.latlayer2(c1))
         return c3, p2, p1
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Encodes images.
-
-        Args:
-            x: (N, input_nc, input_size, input_size), photographs in [-1, 1].
-
-        Returns:
-            Codes (N, n_styles, style_dim): offsets from the average latent where the model starts from it.
-
-        Raises:
-            PspkitError: another shape, or not floating-point.
-        """
-        self.check_input(x)
-        levels = self.pyramid(*self.stages(x)[1:])
+    def codes(self, maps: list[Tensor]) -> Tensor:
+        levels = self.pyramid(*maps[1:])
         return torch.stack([head(levels[style_level(i)]) for i, head in enumerate(self.styles)], 1)
 
 
@@ -165,10 +174,8 @@ class BackboneEncoderUsingLastLayerIntoW(Encoder):
     def build_heads(self, config: EncoderConfig) -> None:
         self.linear = EqualLinear(config.widths[-1], config.style_dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """As `GradualStyleEncoder.forward`, but returns one code a picture, (N, style_dim)."""
-        self.check_input(x)
-        return self.linear(self.stages(x)[-1].mean((2, 3)))
+    def codes(self, maps: list[Tensor]) -> Tensor:
+        return self.linear(maps[-1].mean((2, 3)))
 
 
 class BackboneEncoderUsingLastLayerIntoWPlus(Encoder):
@@ -188,10 +195,8 @@ class BackboneEncoderUsingLastLayerIntoWPlus(Encoder):
         )
         self.linear = EqualLinear(config.head_width, config.style_dim * config.n_styles)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """As `GradualStyleEncoder.forward`."""
-        self.check_input(x)
-        codes = self.linear(self.output_layer_2(self.stages(x)[-1]))
+    def codes(self, maps: list[Tensor]) -> Tensor:
+        codes = self.linear(self.output_layer_2(maps[-1]))
         return codes.unflatten(1, (self.config.n_styles, self.config.style_dim))
 
 

@@ -64,9 +64,9 @@ class EqualLinear(nn.Module):
 
 
 class Blur(nn.Module):
-    """Smooths with the binomial filter, the picture padded by `pad` (left and top, right and bottom) with zeros."""
+    """Smooths with the binomial filter, the map padded by `pad` zeros on every side."""
 
-    def __init__(self, pad: tuple[int, int], gain: float = 1.0):
+    def __init__(self, pad: int, gain: float = 1.0):
         super().__init__()
         self.register_buffer("kernel", blur_kernel(gain))
         self.pad = pad
@@ -74,7 +74,7 @@ class Blur(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         weight = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
-        return F.conv2d(F.pad(x, (*self.pad, *self.pad)), weight, groups=channels)
+        return F.conv2d(x, weight, padding=self.pad, groups=channels)
 
 
 class Upsample(nn.Module):
@@ -88,6 +88,12 @@ class Upsample(nn.Module):
         channels = x.shape[1]
         weight = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
         return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=channels)
+
+
+def scale_channels(x: Tensor, factors: Tensor, inplace: bool) -> Tensor:
+    """Every channel of every picture times its factor: (N, C, H, W) by (N, C)."""
+    factors = factors.to(x.dtype)[:, :, None, None]
+    return x.mul_(factors) if inplace else x * factors
 
 
 class ModulatedConv2d(nn.Module):
@@ -123,45 +129,58 @@ class ModulatedConv2d(nn.Module):
         self.demodulate, self.upsample = demodulate, upsample
         self.scale = 1 / math.sqrt(in_channel * kernel_size**2)
         if upsample:
-            self.blur = Blur(pad=(1, 1), gain=4.0)
+            self.blur = Blur(pad=1, gain=4.0)
         self.weight = nn.Parameter(torch.randn(1, out_channel, in_channel, kernel_size, kernel_size))
         self.modulation = EqualLinear(style_dim, in_channel, bias_init=1.0)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Features (N, in_channel, H, W) and codes (N, style_dim) to features (N, out_channel, H or 2H, W or 2W)."""
+    def forward(self, x: Tensor, w: Tensor, inplace: bool = False) -> Tensor:
+        """Convolves.
+
+        Args:
+            x: features (N, in_channel, H, W).
+            w: codes (N, style_dim).
+            inplace: whether x may be overwritten; at high resolutions new memory costs more than the arithmetic.
+                Not where gradients are needed.
+
+        Returns:
+            Features (N, out_channel, H, W), or twice the side with `upsample`; always new memory.
+        """
         style = self.modulation(w)
         weight = self.weight[0] * self.scale
-        x = x * style[:, :, None, None]
-        if self.upsample:
+        if weight.shape[-1] == 1:  # one matrix product a picture: scaling its few weights spares a pass over x
+            x = torch.einsum("nchw,noc->nohw", x, (weight[:, :, 0, 0] * style[:, None]).to(x.dtype))
+        elif self.upsample:
+            x = scale_channels(x, style, inplace)
             x = self.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
         else:
-            x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+            x = F.conv2d(scale_channels(x, style, inplace), weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
             power = F.linear(style.square(), weight.square().sum((2, 3)))
-            x = x * (power + 1e-8).rsqrt()[:, :, None, None]
+            x = scale_channels(x, (power + 1e-8).rsqrt(), inplace)
         return x
 
 
 class NoiseInjection(nn.Module):
-    """Adds one noise map to every channel, scaled by one learned number."""
+    """Adds one noise map to every channel, scaled by one learned number; in place."""
 
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        return x + self.weight * noise.to(x.dtype)
+        return x.add_((self.weight * noise).to(x.dtype))
 
 
 class FusedLeakyReLU(nn.Module):
-    """Bias per channel, then the scaled leaky ReLU."""
+    """Bias per channel, then the scaled leaky ReLU; in place."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return leaky_relu(x + self.bias[:, None, None])
+        x.add_(self.bias.to(x.dtype)[:, None, None]).mul_(math.sqrt(2))
+        return F.leaky_relu_(x, 0.2)
 
 
 class StyledConv(nn.Module):
@@ -173,8 +192,9 @@ class StyledConv(nn.Module):
         self.noise = NoiseInjection()
         self.activate = FusedLeakyReLU(out_channel)
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
-        return self.activate(self.noise(self.conv(x, w), noise))
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor, inplace: bool = False) -> Tensor:
+        """As `ModulatedConv2d.forward`; the noise map is (1 or N, 1, H, W), at the side of the output."""
+        return self.activate(self.noise(self.conv(x, w, inplace), noise))
 
 
 class ToRGB(nn.Module):
@@ -210,6 +230,8 @@ class Generator(Pretrained, nn.Module):
 
     Source: Karras et al. 2020, figure 7 (skip generator); the arguments are `GeneratorConfig`'s.
     """
+
+    config_type = GeneratorConfig
 
     def __init__(
         self,
@@ -270,13 +292,14 @@ class Generator(Pretrained, nn.Module):
             for stored in self.noises.buffers()
         ]
         codes = w_plus.unbind(1)
-        x = self.input.input.expand(len(w_plus), -1, -1, -1)
+        inplace = not torch.is_grad_enabled()
+        x = self.input.input.expand(len(w_plus), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         x = self.conv1(x, codes[0], noises[0])
         rgb = self.to_rgb1(x, codes[1])
         for level, to_rgb in enumerate(self.to_rgbs):
             first = 2 * level + 1
-            x = self.convs[first - 1](x, codes[first], noises[first])
-            x = self.convs[first](x, codes[first + 1], noises[first + 1])
+            x = self.convs[first - 1](x, codes[first], noises[first], inplace)
+            x = self.convs[first](x, codes[first + 1], noises[first + 1], inplace)
             rgb = to_rgb(x, codes[first + 2], rgb)
         return rgb
 
@@ -321,8 +344,7 @@ class ConvLayer(nn.Sequential):
     def __init__(self, in_channel: int, out_channel: int, kernel_size: int, down: bool = False, activate: bool = True):
         layers: list[nn.Module] = []
         if down:
-            padding = kernel_size + 1  # so that blur and stride 2 together halve the side exactly
-            layers.append(Blur(pad=((padding + 1) // 2, padding // 2)))
+            layers.append(Blur(pad=(kernel_size + 1) // 2))  # so that blur and stride 2 together halve the side
         layers.append(EqualConv2d(in_channel, out_channel, kernel_size, 2 if down else 1, bias=False))
         if activate:
             layers.append(FusedLeakyReLU(out_channel))

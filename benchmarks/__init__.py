@@ -1,0 +1,1 @@
+"""Reproducible measurements: each holds pspkit against a named alternative, in one run."""

@@ -1,0 +1,42 @@
+"""Encoding pictures to codes: pspkit's encoder and its fast path against the textbook form."""
+
+import shutil
+
+import torch
+from torch import nn
+
+from benchmarks import textbook
+from benchmarks.measure import arguments, compare
+from pspkit.encoders import GradualStyleEncoder
+from pspkit.fast import fast_encoder
+
+
+def main() -> None:
+    options = arguments(__doc__, size=256, batch=4, runs=5)
+    torch.manual_seed(0)
+    encoder = GradualStyleEncoder(input_size=options.size).eval().requires_grad_(False)
+    for name, norm in encoder.named_modules():
+        if isinstance(norm, nn.BatchNorm2d):  # fresh norms do nothing: here each has statistics of its own
+            nn.init.uniform_(norm.weight, 0.8, 1.2)
+            if name.endswith("res_layer.4"):
+                norm.weight *= 0.2  # small residuals, so that 24 of them do not blow the maps up
+            nn.init.normal_(norm.bias, std=0.1)
+            nn.init.normal_(norm.running_mean, std=0.1)
+            nn.init.uniform_(norm.running_var, 0.8, 1.2)
+    x = torch.rand(options.batch, 3, options.size, options.size) * 2 - 1
+    exact, half = fast_encoder(encoder, torch.float32), fast_encoder(encoder)
+    ways = {
+        "textbook form, float32": lambda: textbook.encode(encoder, x),
+        "pspkit, float32": lambda: encoder(x),
+        "pspkit, fast path, float32": lambda: exact(x),
+        "pspkit, fast path, bfloat16": lambda: half(x),
+    }
+    if shutil.which("c++"):  # torch.compile builds C++ on a CPU
+        compiled = fast_encoder(encoder, compile=True)
+        ways["pspkit, fast path, bfloat16, compiled"] = lambda: compiled(x)
+    with torch.no_grad():
+        compare(f"Encoding, {options.size} px, batch {options.batch}, ir_se 50, 18 styles", ways, options.runs)
+
+
+if __name__ == "__main__":
+    main()
