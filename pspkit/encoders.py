@@ -61,7 +61,8 @@ class GradualStyleBlock(nn.Module):
         Raises:
             PspkitError: the map has another side; left unchecked, its extra cells would end up in the batch.
         """
-        check_tensor("feature map", x, ("N", self.in_c, self.spatial, self.spatial))
+        remedy = "Build the head with the map's side as spatial."
+        check_tensor("feature map", x, ("N", self.in_c, self.spatial, self.spatial), remedy)
         return self.linear(self.convs(x).flatten(1))
 
 
@@ -128,7 +129,8 @@ class Encoder(Pretrained, ResidualBody):
 
     def check_input(self, x: Tensor) -> None:
         side = self.config.input_size
-        check_tensor("x", x, ("N", self.config.input_nc, side, side))
+        remedy = "Resize or convert the picture, or build the encoder with another input_size or input_nc."
+        check_tensor("x", x, ("N", self.config.input_nc, side, side), remedy)
 
 
 class GradualStyleEncoder(Encoder):

@@ -18,13 +18,14 @@ class AssetError(PspkitError):
     """A file of the asset table could not be fetched, checked or unpacked."""
 
 
-def check_tensor(name, tensor, shape):
+def check_tensor(name, tensor, shape, remedy=""):
     """Refuses a tensor that is not floating-point or not of the given shape.
 
     Args:
         name: the argument's name, as the caller wrote it.
         tensor: what came.
         shape: one entry per dimension; an int must match, a string stands for any size.
+        remedy: a sentence on what to do where the shape is another.
 
     Raises:
         PspkitError: names the argument, what came and what is needed.
@@ -38,8 +39,9 @@ def check_tensor(name, tensor, shape):
     if fits and tensor.is_floating_point():
         return
     came = f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
-    hint = "" if tensor.is_floating_point() else " Convert it to float first (images to [-1, 1])."
-    raise PspkitError(f"{name}: got {came}, needs {needed}.{hint}")
+    if not tensor.is_floating_point():
+        remedy = "Convert it to float first (images to [-1, 1])."
+    raise PspkitError(f"{name}: got {came}, needs {needed}. {remedy}".rstrip())
 
 
 def check_power_of_two(name, value, minimum):

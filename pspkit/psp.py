@@ -98,8 +98,10 @@ class PSP(Pretrained, nn.Module):
         """W+ codes (N, n_styles, style_dim) to pictures (N, 3, size, size), about [-1, 1].
 
         Raises:
-            PspkitError: codes of another shape. One code a picture is decoded by `decode_w` (w) or `decode_z` (z).
+            PspkitError: codes of another shape.
         """
+        remedy = "One code a picture is decoded by decode_w (w) or decode_z (z)."
+        check_tensor("w_plus", w_plus, ("N", self.decoder.n_styles, self.decoder.config.style_dim), remedy)
         return self.decoder.synthesis(w_plus, noise)
 
     def decode_w(self, w: Tensor, noise: str = "fixed") -> Tensor:

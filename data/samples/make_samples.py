@@ -1,28 +1,34 @@
-"""Draws the eight faces of the course again: `python data/samples/make_samples.py`.
+"""Draws the eight faces of the course and README's picture again: `python data/samples/make_samples.py`.
 
 Each face_N.jpg is what the photographic decoder (MobileStyleGAN, FFHQ) makes of row N of codes.safetensors, averaged
-from 1024 to 256 px.
+from 1024 to 256 px. README's picture mixes these people.
 """
 
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
 from pspkit.checkpoints import save_codes
 from pspkit.mobile_stylegan import load_mobile_stylegan
 from pspkit.psp import estimate_latent_avg
 from pspkit.show import to_pil
+from pspkit.show.styles import matrix, thumbnails
 
 HERE = Path(__file__).parent
+FIGURE = HERE.parents[1] / "notebooks" / "figures" / "style_mixing.jpg"
+KEEPERS, GIVERS = [0, 4, 5], [2, 3, 6, 1, 7]  # people of README's picture: codes 0-6 of the first, 7-15 of the others
 CHOSEN = (9, 38, 39, 19, 20, 11, 30, 47)  # of 48 draws: varied ages, poses, hair and skin; one profile, one with glasses
 
 decoder = load_mobile_stylegan()
-z = torch.randn(48, decoder.config.style_dim, generator=torch.Generator().manual_seed(7))[list(CHOSEN)]
-average = estimate_latent_avg(decoder)
+z = torch.randn(48, decoder.style_dim, generator=torch.Generator().manual_seed(7))[list(CHOSEN)]
 with torch.no_grad():
-    w = average.lerp(decoder.mapping(z), 0.75)
-    save_codes(HERE / "codes.safetensors", w, "w")
-    for number, code in enumerate(w):
-        image = decoder.synthesis(code.expand(1, decoder.n_styles, -1))
-        to_pil(F.avg_pool2d(image, 4)[0]).save(HERE / f"face_{number}.jpg", quality=90)
+    w = estimate_latent_avg(decoder).lerp(decoder.mapping(z), 0.75)
+save_codes(HERE / "codes.safetensors", w, "w")
+codes = w[:, None].repeat(1, decoder.n_styles, 1)
+faces = thumbnails(decoder, codes)
+for number, face in enumerate(faces):
+    to_pil(face).save(HERE / f"face_{number}.jpg", quality=90)
+
+pairs = torch.cat([torch.cat([codes[[k], :7], codes[[g], 7:]], 1) for k in KEEPERS for g in GIVERS])
+figure = matrix(faces[KEEPERS], faces[GIVERS], thumbnails(decoder, pairs), decoder.n_styles)
+figure.savefig(FIGURE, dpi=150, facecolor="white", pil_kwargs={"quality": 82, "optimize": True})

@@ -4,6 +4,33 @@ A checker never raises: it answers with a `Verdict` that names what was misunder
 """
 
 from pspkit.check.backbone import se_gates, stage_ends
+from pspkit.check.decoder import codes_of_layers, demodulation, truncation
+from pspkit.check.encoders import head_convolutions, level_of_style, one_row_a_picture
+from pspkit.check.pyramid import feature_pyramid, reading_position
+from pspkit.check.start import colour_codes, take_codes
+from pspkit.check.styles import draw_variants, fill_masked, inject_styles
+from pspkit.check.tasks import mirror_labels, pixelate, split_people
 from pspkit.check.verdict import Verdict, compare
 
-__all__ = ["Verdict", "compare", "se_gates", "stage_ends"]
+__all__ = [
+    "Verdict",
+    "codes_of_layers",
+    "colour_codes",
+    "compare",
+    "demodulation",
+    "draw_variants",
+    "feature_pyramid",
+    "fill_masked",
+    "head_convolutions",
+    "inject_styles",
+    "level_of_style",
+    "mirror_labels",
+    "one_row_a_picture",
+    "pixelate",
+    "reading_position",
+    "se_gates",
+    "split_people",
+    "stage_ends",
+    "take_codes",
+    "truncation",
+]

@@ -1,7 +1,22 @@
 """Figures of the course. Every function returns a `matplotlib` Figure; `figure` puts it into the page."""
 
-from pspkit.show import backbone
+from pspkit.show import backbone, decoder, encoders, heads, pyramid, styles, tasks
 from pspkit.show.figure import COLOURS, INK, LEVELS, figure, photos, to_pil
 from pspkit.show.map import course_map
 
-__all__ = ["COLOURS", "INK", "LEVELS", "backbone", "course_map", "figure", "photos", "to_pil"]
+__all__ = [
+    "COLOURS",
+    "INK",
+    "LEVELS",
+    "backbone",
+    "course_map",
+    "decoder",
+    "encoders",
+    "figure",
+    "heads",
+    "photos",
+    "pyramid",
+    "styles",
+    "tasks",
+    "to_pil",
+]
