@@ -1,10 +1,11 @@
 """All measurements, one after another: `python -m benchmarks`."""
 
-from benchmarks import decode, encode, mobile
+from benchmarks import decode, encode, heads, mobile
 from pspkit.errors import PspkitError
 
 decode.main()
 encode.main()
+heads.main()
 try:
     mobile.main()
 except PspkitError as error:  # its weights are fetched, so a machine without a network may lack them

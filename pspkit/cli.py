@@ -1,7 +1,8 @@
-"""The command `pspkit`: look into a weights file, fetch assets, run and render the course."""
+"""The command `pspkit`: look into weights, fetch assets, render heads, check folders of pictures, run the course."""
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +46,29 @@ def _parser() -> argparse.ArgumentParser:
     get.add_argument("name", metavar="NAME")
     get.set_defaults(handler=_assets_get)
 
+    render = commands.add_parser("render", help="render heads with their labels, sketches and factors into a folder")
+    render.add_argument("--seed", type=int, default=0, metavar="S", help="what the factors are drawn from (default: 0)")
+    render.add_argument("--count", type=int, default=16, metavar="N", help="how many heads (default: 16)")
+    render.add_argument("--size", type=int, default=128, metavar="PX", help="side: 64, 128 or 256 (default: 128)")
+    render.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    render.add_argument("--look", default="plain", help="plain or toon (default: plain)")
+    render.add_argument(
+        "--yaw", type=float, metavar="DEG", help="turn all heads alike: -60 to 60, positive to the right"
+    )
+    render.add_argument("--same-identity", action="store_true", help="one person in N scenes")
+    render.set_defaults(handler=_render)
+
+    pairs = commands.add_parser("pairs", help="check folders of your own for a task, and draw what it would be shown")
+    pairs.add_argument("--task", required=True, help="such as encode, sketch or segmentation; notebook 06 has them all")
+    pairs.add_argument("--source", type=Path, required=True, metavar="DIR", help="pictures, sketches or label maps")
+    pairs.add_argument("--target", type=Path, metavar="DIR", help="the pictures that belong to sketches or label maps")
+    pairs.add_argument("--size", type=int, default=256, metavar="PX", help="side of the pairs (default: 256)")
+    pairs.add_argument("--on-bad-image", default="stop", help="stop (default), or skip what cannot be used")
+    pairs.add_argument(
+        "--out", type=Path, metavar="FILE", help="where to draw the first eight pairs, such as pairs.png"
+    )
+    pairs.set_defaults(handler=_pairs)
+
     course = commands.add_parser("course", help="the notebooks")
     actions = course.add_subparsers(required=True, metavar="ACTION")
     run = actions.add_parser("run", help="run the notebooks in order and render them")
@@ -80,6 +104,43 @@ def _assets_get(arguments: argparse.Namespace) -> None:
     from pspkit.assets import fetch
 
     print(fetch(arguments.name))
+
+
+def _render(arguments: argparse.Namespace) -> None:
+    from pspkit.heads import export, sample_factors
+
+    if arguments.count < 1:
+        raise PspkitError(f"--count: got {arguments.count}, needs at least 1.")
+    factors = sample_factors(arguments.count, arguments.seed, views=arguments.count if arguments.same_identity else 1)
+    if arguments.yaw is not None:
+        if not -60 <= arguments.yaw <= 60:
+            raise PspkitError(f"--yaw: got {arguments.yaw:g}, needs -60 to 60 degrees.")
+        factors = factors.replace(yaw=arguments.yaw)
+    export(factors, arguments.size, arguments.out, look=arguments.look)
+    print(arguments.out)
+
+
+def _pairs(arguments: argparse.Namespace) -> None:
+    from pspkit.folders import FolderPairs
+
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)  # what is skipped, without its line
+        pairs = FolderPairs(
+            arguments.source,
+            arguments.target,
+            task=arguments.task,
+            size=arguments.size,
+            training=False,
+            on_bad_image=arguments.on_bad_image,
+        )
+    print(f"{len(pairs)} pairs for {arguments.task}")
+    if arguments.out:
+        from pspkit.show import photos
+
+        sources, targets = zip(*(pairs[index] for index in range(min(8, len(pairs)))), strict=True)
+        shown = [pairs.task.show_source(source[None])[0] for source in sources]
+        photos([*shown, *targets], columns=len(shown), rows=("source", "target")).savefig(arguments.out, dpi=110)
+        print(arguments.out)
 
 
 def _course_run(arguments: argparse.Namespace) -> None:

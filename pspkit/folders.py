@@ -72,7 +72,8 @@ def pair_by_name(source: Path | str, target: Path | str, on_bad_image: str = "st
     lonely += [f"{targets[name]} (nothing in {source})" for name in targets if name not in sources]
     pairs = [Pair(name, path, targets[name]) for name, path in sources.items() if name in targets]
     if lonely:
-        _refuse(on_bad_image, f"{len(lonely)} pictures have no partner of the same name", lonely)
+        have = "picture has" if len(lonely) == 1 else "pictures have"
+        _refuse(on_bad_image, f"{len(lonely)} {have} no partner of the same name", lonely)
     if not pairs:
         raise PspkitError(f"{source}, {target}: no two pictures of one name. Give both files of a pair the same name.")
     return pairs
@@ -185,7 +186,7 @@ class FolderPairs(PairDataset):
         bad |= find_bad_pictures(targets, decode=decode_all)
         if not bad:
             return
-        _refuse(self.on_bad_image, f"{len(bad)} pictures cannot be used", bad.values())
+        _refuse(self.on_bad_image, f"{len(bad)} picture{'s' if len(bad) > 1 else ''} cannot be used", bad.values())
         self.pairs = [pair for pair in self.pairs if pair.source not in bad and pair.target not in bad]
         if not self.pairs:
             raise PspkitError(

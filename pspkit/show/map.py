@@ -8,7 +8,7 @@ from pspkit.errors import check_choice
 from pspkit.show.figure import INK, PALE, figure
 
 PLACES = {
-    "image": "picture",
+    "image": "picture\n06",
     "backbone": "backbone\n01",
     "pyramid": "feature\npyramid\n02",
     "encoders": "map2style\n03",

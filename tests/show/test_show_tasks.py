@@ -42,7 +42,7 @@ def test_the_legend_names_the_classes_there_are():
     assert heads.legend_height(range(len(LABELS))) == 4 * heads.legend_height([1])
 
 
-def test_losses_strengthen_the_difference():
+def test_changes_strengthen_the_difference():
     before, after = torch.zeros(3, 4, 4), torch.full((3, 4, 4), 0.125)
-    panel = tasks.losses({"row": (before, after)}, gain=4).axes[2].images[0].get_array()
+    panel = tasks.changes({"row": (before, after)}, gain=4).axes[2].images[0].get_array()
     assert abs(panel.mean() / 255 - 0.25) < 0.01

@@ -1,0 +1,26 @@
+"""Rendered heads: a domain of pictures whose truth is known.
+
+`sample_factors` draws who they are and how they are seen, `render` makes the pictures, `HeadsDataset` keeps them.
+"""
+
+from pspkit.heads.dataset import HeadsDataset, export
+from pspkit.heads.factors import Factors, Identity, Scene, front_view, sample_factors
+from pspkit.heads.light import LOOKS
+from pspkit.heads.paint import LABELS
+from pspkit.heads.render import FAR, SIZES, Render, render
+
+__all__ = [
+    "FAR",
+    "LABELS",
+    "LOOKS",
+    "SIZES",
+    "Factors",
+    "HeadsDataset",
+    "Identity",
+    "Render",
+    "Scene",
+    "export",
+    "front_view",
+    "render",
+    "sample_factors",
+]
