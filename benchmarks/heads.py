@@ -1,6 +1,8 @@
 """Rendering heads into the cache: as many processes as torch has threads against one, in heads per second."""
 
 import argparse
+import contextlib
+import io
 import statistics
 import tempfile
 import time
@@ -18,7 +20,8 @@ def heads_per_second(count: int, run: Callable[[], object]) -> float:
 
 
 def into_cache(count: int, size: int) -> None:
-    with tempfile.TemporaryDirectory() as cache:
+    no_bar = contextlib.redirect_stderr(io.StringIO())
+    with tempfile.TemporaryDirectory() as cache, no_bar:
         HeadsDataset("train", count, size, cache=Path(cache))
 
 

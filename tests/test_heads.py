@@ -10,7 +10,6 @@ from PIL import Image
 from pspkit import PspkitError
 from pspkit.heads import (
     FAR,
-    LABELS,
     SIZES,
     Factors,
     HeadsDataset,
@@ -23,8 +22,9 @@ from pspkit.heads import (
     sample_factors,
 )
 from pspkit.heads.factors import BEARDS, CLOTHES, GLASSES, HAIR_STYLES
+from pspkit.labels import LABELS
 
-NUMBER = {name: number for number, name in enumerate(LABELS)}
+NUMBER = {name: label.number for name, label in LABELS.items()}
 TABLES = (Identity, Scene)
 
 

@@ -6,12 +6,10 @@
 from pspkit.heads.dataset import HeadsDataset, export
 from pspkit.heads.factors import Factors, Identity, Scene, front_view, sample_factors
 from pspkit.heads.light import LOOKS
-from pspkit.heads.paint import LABELS
 from pspkit.heads.render import FAR, SIZES, Render, render
 
 __all__ = [
     "FAR",
-    "LABELS",
     "LOOKS",
     "SIZES",
     "Factors",

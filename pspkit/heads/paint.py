@@ -10,29 +10,9 @@ from torch import Tensor
 
 from pspkit.heads import factors as tables
 from pspkit.heads.shape import Features, Shape
+from pspkit.labels import LABELS
 
-LABELS = (
-    "background",
-    "skin",
-    "nose",
-    "eye_g",
-    "l_eye",
-    "r_eye",
-    "l_brow",
-    "r_brow",
-    "l_ear",
-    "r_ear",
-    "mouth",
-    "u_lip",
-    "l_lip",
-    "hair",
-    "hat",
-    "ear_r",
-    "neck_l",
-    "neck",
-    "cloth",
-)
-LABEL = {name: number for number, name in enumerate(LABELS)}
+LABEL = {name: label.number for name, label in LABELS.items()}
 
 Colour = tuple[float, float, float]
 
@@ -56,7 +36,7 @@ class Paint(NamedTuple):
     colour: Tensor  # (3, K), amounts of light in [0, 1]
     gloss: Tensor  # (K,)
     distance: Tensor  # (K,), to the nearest part: all but zero
-    label: Tensor  # uint8 (K,), numbers of LABELS
+    label: Tensor  # uint8 (K,), numbers of `pspkit.labels.LABELS`
     line: Tensor  # uint8 (K,), areas whose borders a draughtsman would draw
     soft: Tensor  # (K,), 1 where light enters and comes out redder: skin
 

@@ -34,7 +34,7 @@ class Render:
 
     Attributes:
         image: float32 (N, 3, size, size) in [-1, 1].
-        labels: uint8 (N, size, size), numbers of `LABELS`; left and right are the person's.
+        labels: uint8 (N, size, size), numbers of `pspkit.labels.LABELS`; left and right are the person's.
         sketch: float32 (N, 1, size, size) in [0, 1]; paper is 1.
         depth: float32 (N, 1, size, size), from the camera in units of half a head; `FAR` where there is nothing.
         landmarks: float32 (N, 5, 2), x and y in pixels: the eyes, the tip of the nose, the corners of the mouth, each
