@@ -1,0 +1,207 @@
+"""The layers of StyleGAN2's two networks.
+
+Activations are modulated instead of weights: the same function, but one ordinary convolution serves the whole batch.
+
+Source: Karras et al. 2020 (StyleGAN2), section 2 and appendix B.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BLUR = (1.0, 3.0, 3.0, 1.0)
+
+
+def blur_kernel(gain: float = 1.0) -> Tensor:
+    """The 4x4 binomial filter [1, 3, 3, 1] x [1, 3, 3, 1], its sum `gain`."""
+    line = torch.tensor(BLUR)
+    return torch.outer(line, line) * (gain / line.sum() ** 2)
+
+
+def leaky_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2, scaled by sqrt(2) to keep the variance."""
+    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+
+
+class PixelNorm(nn.Module):
+    """Scales every z to unit mean square: z / sqrt(mean(z^2) + 1e-8)."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
+class EqualLinear(nn.Module):
+    """Linear layer with an equalised learning rate.
+
+        y = x (weight * lr_mul / sqrt(in))^T + bias * lr_mul,   weight ~ N(0, 1) / lr_mul
+
+    Args:
+        in_dim: length of the input.
+        out_dim: length of the output.
+        bias_init: the bias at the start, before lr_mul.
+        lr_mul: how much slower than the rest the layer learns.
+        activate: whether a scaled leaky ReLU follows.
+
+    Source: Karras et al. 2018 (progressive growing), section 4.1.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, bias_init: float = 0.0, lr_mul: float = 1.0, activate: bool = False):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_dim, in_dim) / lr_mul)
+        self.bias = nn.Parameter(torch.full((out_dim,), bias_init))
+        self.scale, self.lr_mul, self.activate = lr_mul / math.sqrt(in_dim), lr_mul, activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.linear(x * self.scale, self.weight, self.bias * self.lr_mul)
+        return leaky_relu(y) if self.activate else y
+
+
+class Blur(nn.Module):
+    """Smooths with the binomial filter, the map padded by `pad` zeros on every side."""
+
+    def __init__(self, pad: int, gain: float = 1.0):
+        super().__init__()
+        self.register_buffer("kernel", blur_kernel(gain))
+        self.pad = pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        weight = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
+        return F.conv2d(x, weight, padding=self.pad, groups=channels)
+
+
+class Upsample(nn.Module):
+    """Doubles the side: zeros between the pixels, then the binomial filter."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("kernel", blur_kernel(gain=4.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        weight = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
+        x = x.contiguous(memory_format=torch.channels_last)  # six times faster for three channels
+        return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=channels)
+
+
+def scale_channels(x: Tensor, factors: Tensor, inplace: bool) -> Tensor:
+    """Every channel of every picture times its factor: (N, C, H, W) by (N, C)."""
+    factors = factors.to(x.dtype)[:, :, None, None]
+    return x.mul_(factors) if inplace else x * factors
+
+
+class ModulatedConv2d(nn.Module):
+    """Convolution whose input channels are scaled by a style.
+
+        s = modulation(w)
+        y = conv(x * s, W) * d,   d_o = 1 / sqrt(sum_ik (W_oik s_i)^2 + 1e-8)
+
+    That is the weight form of the paper with the scaling moved from the weights to the activations; d undoes it on
+    average (demodulation). With `upsample` the convolution is transposed with stride 2, then smoothed.
+
+    Args:
+        in_channel: channels of the input.
+        out_channel: channels of the output.
+        kernel_size: side of the kernel.
+        style_dim: length of a code.
+        demodulate: whether d is applied; not for the layers that make RGB.
+        upsample: whether the side is doubled.
+
+    Source: Karras et al. 2020, equations 1 and 3.
+    """
+
+    def __init__(
+        self,
+        in_channel: int,
+        out_channel: int,
+        kernel_size: int,
+        style_dim: int,
+        demodulate: bool = True,
+        upsample: bool = False,
+    ):
+        super().__init__()
+        self.demodulate, self.upsample = demodulate, upsample
+        self.scale = 1 / math.sqrt(in_channel * kernel_size**2)
+        if upsample:
+            self.blur = Blur(pad=1, gain=4.0)
+        self.weight = nn.Parameter(torch.randn(1, out_channel, in_channel, kernel_size, kernel_size))
+        self.modulation = EqualLinear(style_dim, in_channel, bias_init=1.0)
+
+    def forward(self, x: Tensor, w: Tensor, inplace: bool = False) -> Tensor:
+        """Convolves.
+
+        Args:
+            x: features (N, in_channel, H, W).
+            w: codes (N, style_dim).
+            inplace: whether x may be overwritten; at high resolutions new memory costs more than the arithmetic.
+                Not where gradients are needed.
+
+        Returns:
+            Features (N, out_channel, H, W), or twice the side with `upsample`; always new memory.
+        """
+        style, weight = self.modulation(w) * self.scale, self.weight[0]
+        if weight.shape[-1] == 1:  # one matrix product a picture: scaling its few weights spares a pass over x
+            x = torch.einsum("nchw,noc->nohw", x, (weight[:, :, 0, 0] * style[:, None]).to(x.dtype))
+        elif self.upsample:
+            x = scale_channels(x, style, inplace)
+            x = self.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+        else:
+            x = F.conv2d(scale_channels(x, style, inplace), weight, padding=weight.shape[-1] // 2)
+        if self.demodulate:
+            power = F.linear(style.square(), torch.linalg.vector_norm(weight, dim=(2, 3)).square())
+            x = scale_channels(x, (power + 1e-8).rsqrt(), inplace)
+        return x
+
+
+class NoiseInjection(nn.Module):
+    """Adds one noise map to every channel, scaled by one learned number; in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        return x.add_((self.weight * noise).to(x.dtype))
+
+
+class FusedLeakyReLU(nn.Module):
+    """Bias per channel, then the scaled leaky ReLU; in place."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x.add_(self.bias.to(x.dtype)[:, None, None]).mul_(math.sqrt(2))
+        return F.leaky_relu_(x, 0.2)
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution, noise, bias, activation."""
+
+    def __init__(self, in_channel: int, out_channel: int, style_dim: int, upsample: bool = False):
+        super().__init__()
+        self.conv = ModulatedConv2d(in_channel, out_channel, 3, style_dim, upsample=upsample)
+        self.noise = NoiseInjection()
+        self.activate = FusedLeakyReLU(out_channel)
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor, inplace: bool = False) -> Tensor:
+        """As `ModulatedConv2d.forward`; the noise map is (1 or N, 1, H, W), at the side of the output."""
+        return self.activate(self.noise(self.conv(x, w, inplace), noise))
+
+
+class ToRGB(nn.Module):
+    """Features to a picture, added to the upsampled picture of the resolution below."""
+
+    def __init__(self, in_channel: int, style_dim: int, upsample: bool = True):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+        if upsample:
+            self.upsample = Upsample()
+        self.conv = ModulatedConv2d(in_channel, 3, 1, style_dim, demodulate=False)
+
+    def forward(self, x: Tensor, w: Tensor, skip: Tensor | None = None) -> Tensor:
+        rgb = self.conv(x, w) + self.bias
+        return rgb if skip is None else rgb + self.upsample(skip)
