@@ -1,6 +1,8 @@
 import itertools
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -381,6 +383,18 @@ def test_worker_processes_render_the_same_bytes(tmp_path, monkeypatch):
     heads = HeadsDataset("validation", 4, 64, cache=tmp_path)
     expected = ((render(heads.factors, 64).image + 1) * 127.5).round() / 127.5 - 1
     assert torch.equal(torch.stack([heads[index]["image"] for index in range(4)]), expected)
+
+
+def test_processes_that_start_together_read_the_same_heads(tmp_path):
+    code = (
+        "import sys, hashlib; from pathlib import Path; from pspkit.heads import HeadsDataset;"
+        "heads = HeadsDataset('train', 40, 64, cache=Path(sys.argv[1]));"
+        "print(hashlib.sha256(b''.join(heads[i]['image'].numpy().tobytes() for i in range(40))).hexdigest())"
+    )
+    run = [sys.executable, "-c", code, str(tmp_path)]
+    started = [subprocess.Popen(run, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert len({process.communicate()[0] for process in started}) == 1
+    assert [process.returncode for process in started] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.lib.format import open_memmap
 from PIL import Image
 from torch import Tensor
@@ -67,7 +68,9 @@ class HeadsDataset(Dataset):
         shapes = {"image": (3, size, size), "labels": (size, size), "sketch": (1, size, size), "landmarks": (5, 2)}
         shapes |= dict.fromkeys(extras, shapes["image"])
         try:
-            self._arrays = _fill(folder, shapes, self.factors, size)
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{folder}.lock"):  # of several processes one renders, the others wait and read
+                self._arrays = _fill(folder, shapes, self.factors, size)
         except OSError as error:
             raise PspkitError(
                 f"{folder}: could not be written ({error.strerror or error}). Make it writable, with room "
@@ -123,7 +126,6 @@ def export(factors: Factors, size: int, folder: Path, *, look: str = "plain") ->
 
 def _fill(folder: Path, shapes: dict[str, tuple], factors: Factors, size: int) -> dict[str, np.ndarray]:
     """The arrays of a folder, after rendering what they lack."""
-    folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"{name}.npy" for name in shapes}
     note = folder / "rendered"
     done = int(note.read_text()) if note.exists() and all(file.exists() for file in files.values()) else 0
