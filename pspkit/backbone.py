@@ -157,6 +157,7 @@ class Backbone(Pretrained, ResidualBody):
         widths = tuple(widths)
         super().__init__(num_layers, mode, 3, widths)
         self.config = BackboneConfig(num_layers, mode, input_size, widths, embedding_dim)
+        self.input_size = input_size
         self.output_layer = nn.Sequential(
             nn.BatchNorm2d(widths[-1]),
             nn.Dropout(0.4),

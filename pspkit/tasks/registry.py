@@ -38,6 +38,7 @@ class LossWeights:
     w_norm: float = 0.005
     lpips_crop: float = 0.0  # on the inner face only
     l2_crop: float = 0.0
+    moco: float = 0.0  # instead of identity, where the pictures show no faces
 
 
 @dataclass(frozen=True)
