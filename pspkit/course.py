@@ -16,6 +16,7 @@ from nbconvert.filters import strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
+from pspkit.atomic import replacing
 from pspkit.errors import PspkitError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -201,9 +202,8 @@ def run(only: Iterable[str] = (), in_place: bool = False) -> None:
         cells = sum(cell.cell_type == "code" for cell in notebooks[path].cells)
         print(f"{cells:>4} cells {time.perf_counter() - start:>6.0f} s")
         if in_place:
-            written = path.with_suffix(".tmp")
-            nbformat.write(notebooks[path], written)
-            written.replace(path)
+            with replacing(path) as part:
+                nbformat.write(notebooks[path], part)
     if not in_place:
         print(f"Rendered {render(notebooks, SITE)}")
 

@@ -10,7 +10,7 @@ import pspkit
 PACKAGE = Path(pspkit.__file__).parent
 # The way of the data, top to bottom: a room imports from rooms above it only.
 ROOMS = [
-    *("errors", "config", "checkpoints", "assets"),
+    *("errors", "atomic", "config", "checkpoints", "assets"),
     *("stylegan2", "backbone", "encoders", "mobile_stylegan", "psp", "fast", "mobile_facenet"),
     *("labels", "pictures", "heads", "tasks", "folders"),
     *("perceptual", "losses"),

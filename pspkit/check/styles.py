@@ -30,6 +30,13 @@ def judge(came: Tensor, right: Tensor, wrong: dict[str, tuple[Tensor, str]], suc
     return Verdict(False, failure)
 
 
+def unless_overwritten(verdict: Verdict, given: Tensor, codes: Tensor) -> Verdict:
+    """The verdict, unless a right answer changed the codes it was given."""
+    if verdict.right and not torch.equal(given, codes):
+        return Verdict(False, "Right numbers, but the argument was overwritten: `clone` it first.", "in place")
+    return verdict
+
+
 @checker
 def inject_styles(answer: Callable[[Tensor, Tensor, Sequence[int], float], Tensor]) -> Verdict:
     """Exercise 1: codes, codes to inject, layers and alpha to mixed codes."""
@@ -59,9 +66,7 @@ def inject_styles(answer: Callable[[Tensor, Tensor, Sequence[int], float], Tenso
         "That is pSp's style mixing.",
         f"For layers {layers} and alpha {alpha}: alpha times the injected code, plus 1 - alpha times the old one.",
     )
-    if verdict.right and not torch.equal(given, codes):
-        return Verdict(False, "Right numbers, but the argument was overwritten: `clone` it first.", "in place")
-    return verdict
+    return unless_overwritten(verdict, given, codes)
 
 
 @checker
@@ -99,9 +104,7 @@ def fill_masked(answer: Callable[[Tensor, Sequence[int], Tensor], Tensor]) -> Ve
         "Masked layers now say nothing about the picture, and still make a face.",
         f"For layers {layers}: the average there, the old codes elsewhere.",
     )
-    if verdict.right and not torch.equal(given, codes):
-        return Verdict(False, "Right numbers, but the argument was overwritten: `clone` it first.", "in place")
-    return verdict
+    return unless_overwritten(verdict, given, codes)
 
 
 @checker

@@ -1,7 +1,6 @@
 """Files of tensors: read without executing anything, written whole or not at all."""
 
 import argparse
-import os
 import pickletools
 import re
 import zipfile
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pspkit.atomic import replacing
 from pspkit.errors import CheckpointError
 
 AGAIN = "Get the file again, and compare its size with the source's."
@@ -142,17 +142,11 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write into; it takes the place of `path` at the end, or disappears on failure."""
-    part = path.with_name(path.name + ".part")
+    """`replacing`, in a folder that is made where it is not there, with an error for the user."""
     try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.unlink(missing_ok=True)  # of a process that was killed
-            part.touch()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
             yield part
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{path}: could not be written ({error}). What stood there is untouched."

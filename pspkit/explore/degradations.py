@@ -13,7 +13,6 @@ from pspkit.show.figure import figure, photos
 from pspkit.tasks import MASKS, get_task
 
 TASKS = ("super_resolution", "inpaint", "colorize")
-FACTORS = (1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,11 @@ class Degrader:
 
     def source(self, state: State) -> Tensor:
         """The task's source as the encoder gets it, (C, S, S)."""
-        option = {"super_resolution": state.factor, "inpaint": state.mask}.get(state.task)
-        image = self.images[state.picture]
+        task, image = get_task(state.task), self.images[state.picture]
+        option = getattr(state, task.option) if task.option else None
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(state.draw)
-            return get_task(state.task).inference_source(image, image.shape[-1], option)
+            return task.inference_source(image, image.shape[-1], option)
 
     def describe(self, state: State) -> str:
         """What the figure shows, in words."""
@@ -79,7 +78,7 @@ class Degrader:
             {
                 "picture": choice("picture", list(range(len(self.images))), state.picture),
                 "task": choice("task", [(get_task(name).title, name) for name in TASKS], state.task),
-                "factor": choice("factor", list(FACTORS), state.factor),
+                "factor": choice("factor", list(get_task("super_resolution").folders.options), state.factor),
                 "mask": choice("mask", list(MASKS), state.mask),
                 "draw": number("mask's draw", state.draw, 0, 99),
             },

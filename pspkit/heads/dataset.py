@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from pspkit.assets import cache_folder
+from pspkit.atomic import replacing
 from pspkit.errors import PspkitError, check_choice
 from pspkit.heads.factors import Factors, front_view, sample_factors
 from pspkit.heads.light import LOOKS
@@ -115,9 +115,10 @@ def export(factors: Factors, size: int, folder: Path, *, look: str = "plain") ->
             }
             for name, pictures_of_one_kind in pictures.items():
                 for number, picture in enumerate(pictures_of_one_kind.numpy(), start):
-                    target = folder / name / f"{number:05}.png"
-                    _replace(target, lambda part, picture=picture: Image.fromarray(picture).save(part, format="PNG"))
-        _replace(folder / "factors.json", lambda part: part.write_text(factors.to_json()))
+                    with replacing(folder / name / f"{number:05}.png") as part:
+                        Image.fromarray(picture).save(part, format="PNG")
+        with replacing(folder / "factors.json") as part:
+            part.write_text(factors.to_json())
     except OSError as error:
         raise PspkitError(
             f"{folder}: could not be written ({error.strerror or error}). Name a folder that can be, with room enough."
@@ -142,7 +143,8 @@ def _fill(folder: Path, shapes: dict[str, tuple], factors: Factors, size: int) -
             for array in arrays.values():
                 array.flush()
             done = min(here.stop, len(factors))
-            _replace(note, lambda part, done=done: part.write_text(str(done)))
+            with replacing(note) as part:
+                part.write_text(str(done))
     return {name: np.load(file, mmap_mode="r") for name, file in files.items()}
 
 
@@ -188,15 +190,6 @@ def _rendered(
 
 def _bytes(values: Tensor, scale: float, offset: float) -> Tensor:
     return ((values + offset) * scale).round().clamp(0, 255).to(torch.uint8)
-
-
-def _replace(target: Path, write: Callable[[Path], object]) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        write(part)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _renderer_version() -> str:
