@@ -51,7 +51,7 @@ class GeneratorConfig:
     size: int = 1024  # side of the output, pixels
     style_dim: int = 512  # length of z and of one code
     n_mlp: int = 8  # layers of the mapping network
-    channel_multiplier: int = 2  # 2: config-f; 1: half the channels from 64 px on
+    channel_multiplier: float = 2  # 2: config-f; 1: half the channels from 64 px on
     max_channels: int = 512  # the cap that the low resolutions reach
 
     @property
@@ -60,7 +60,7 @@ class GeneratorConfig:
 
     def channels(self, resolution: int) -> int:
         """Channels of the feature maps at one resolution."""
-        return min(self.max_channels, self.channel_multiplier * 16384 // resolution)
+        return min(self.max_channels, int(self.channel_multiplier * 16384 / resolution))
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,33 @@ class PSPConfig:
     start_from_latent_avg: bool = True
 
 
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How an encoder is trained; the defaults are the reference's.
+
+    A step sees batch * accumulate * processes pairs.
+
+    Source: Richardson et al. 2021, appendix (implementation details).
+    """
+
+    steps: int = 300_000
+    batch: int = 8  # pairs that one process sees at once
+    accumulate: int = 1  # batches whose gradients make one step
+    optimizer: str = "ranger"  # "ranger" or "adam"
+    lr: float = 1e-4
+    anneal_from: float = 1.0  # share of the steps after which the rate falls to 0 along a cosine; 1: it never does
+    ema_decay: float = 0.999  # of the running average of the weights, which is what is validated and kept
+    precision: str = "float32"  # "float32", "bfloat16", "float16" or "auto"
+    train_decoder: bool = False
+    lpips_trunk: str = "alexnet"  # as `perceptual.load_lpips` takes it
+    heads: int = 20_000  # heads to render for training; a folder's pictures are all used
+    validation: int = 256  # pairs held out
+    validate_every: int = 2_500  # steps
+    save_every: int = 2_500  # steps
+    workers: int = 4  # processes that read pictures
+    seed: int = 0
+
+
 def n_styles(size: int) -> int:
     """Codes that a StyleGAN2 of this output side takes: two a resolution, less two.
 
@@ -114,6 +141,37 @@ CONFIGS = {
     "cpu": PSPConfig(LAPTOP_ENCODER, GeneratorConfig(size=64, n_mlp=4, channel_multiplier=1, max_channels=96)),
     "gpu": PSPConfig(EncoderConfig(n_styles=12, input_size=128), GeneratorConfig(size=128, channel_multiplier=1)),
     "paper": PSPConfig(),
+}
+
+TRAININGS = {
+    "smoke": TrainingConfig(
+        steps=12,
+        batch=4,
+        lr=1e-3,
+        ema_decay=0.5,
+        lpips_trunk="random",
+        heads=16,
+        validation=6,
+        validate_every=6,
+        save_every=4,
+        workers=0,
+    ),
+    "cpu": TrainingConfig(
+        steps=1_500,
+        lr=1e-3,
+        anneal_from=0.5,
+        ema_decay=0.99,
+        precision="auto",
+        heads=4_000,
+        validation=64,
+        validate_every=250,
+        save_every=100,
+        workers=0,
+    ),
+    "gpu": TrainingConfig(
+        steps=20_000, batch=16, lr=5e-4, anneal_from=0.5, precision="auto", validate_every=1_000, save_every=1_000
+    ),
+    "paper": TrainingConfig(),
 }
 
 

@@ -218,7 +218,8 @@ class PSPLoss(nn.Module):
 def _dissimilarity(embed: Callable[[Tensor], Tensor], output: Tensor, target: Tensor) -> Tensor:
     with torch.no_grad():
         wanted = embed(target)
-    return 1 - F.cosine_similarity(embed(output), wanted).mean()
+    # In float32 under autocast too: in bfloat16 a cosine near 1 has three digits.
+    return 1 - F.cosine_similarity(embed(output).float(), wanted.float()).mean()
 
 
 def _freeze(network: nn.Module) -> nn.Module:

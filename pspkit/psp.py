@@ -171,6 +171,24 @@ class PSP(Pretrained, nn.Module):
         return self.decode(self.mix(w_plus, inject, layers, alpha) if layers else w_plus, noise)
 
 
+def load_decoder(path: str | Path) -> tuple[Generator | MobileStyleGAN, Tensor | None]:
+    """The decoder in a weights file, whichever kind it is, and the average latent that is stored beside it, if any.
+
+    Args:
+        path: as `read_checkpoint`; of a PSP the decoder alone is taken.
+
+    Raises:
+        CheckpointError: damaged, foreign, unsafe, or without a decoder.
+    """
+    checkpoint = read_checkpoint(path)
+    kind = type(getattr(checkpoint.config, "decoder", checkpoint.config))
+    if kind not in DECODERS:
+        raise CheckpointError(
+            f"{path}: holds the weights of {checkpoint.class_name}, and no decoder. Give a StyleGAN2 file or a PSP."
+        )
+    return DECODERS[kind].from_pretrained(path), checkpoint.latent_avg
+
+
 def estimate_latent_avg(decoder: Generator | MobileStyleGAN, n_samples: int = 4096, seed: int = 0) -> Tensor:
     """The average w of a decoder, from its mapping network.
 

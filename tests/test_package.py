@@ -13,7 +13,7 @@ ROOMS = [
     *("errors", "atomic", "config", "checkpoints", "assets"),
     *("stylegan2", "backbone", "encoders", "mobile_stylegan", "psp", "fast", "mobile_facenet"),
     *("labels", "pictures", "heads", "tasks", "folders"),
-    *("perceptual", "losses"),
+    *("perceptual", "losses", "domains", "training"),
     *("show", "explore", "check", "course", "cli"),
 ]
 CHEAP = ROOMS[: ROOMS.index("show")]
@@ -47,4 +47,4 @@ def test_importing_the_package_brings_no_plots_and_no_notebooks():
     code = f"import sys, {', '.join(f'pspkit.{room}' for room in CHEAP)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "pspkit.psp" in loaded
-    assert not {"matplotlib", "IPython", "ipywidgets", "nbconvert", "lpips", "onnx"} & set(loaded)
+    assert not {"matplotlib", "IPython", "ipywidgets", "nbconvert", "lpips", "onnx", "accelerate"} & set(loaded)

@@ -134,10 +134,21 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
         part.chmod(mode)  # save_file makes its file readable to the owner alone
 
 
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Writes nested dicts and lists of tensors and numbers, for `read_file`; raises as `write_tensors`."""
+    with _replacing(path) as part, part.open("wb") as file:
+        torch.save(state, file)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file; raises as `write_tensors`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file; raises as `write_tensors`."""
     with _replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(content)
 
 
 @contextmanager
@@ -147,7 +158,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
             yield part
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: of torch.save, where the disk is full
         raise CheckpointError(
             f"{path}: could not be written ({error}). What stood there is untouched."
             " Free some space or choose another folder."
