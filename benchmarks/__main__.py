@@ -1,11 +1,12 @@
 """All measurements, one after another: `python -m benchmarks`."""
 
-from benchmarks import decode, encode, heads, mobile
+from benchmarks import decode, encode, heads, mobile, train
 from pspkit.errors import PspkitError
 
 decode.main()
 encode.main()
 heads.main()
+train.main()
 try:
     mobile.main()
 except PspkitError as error:  # its weights are fetched, so a machine without a network may lack them

@@ -25,7 +25,7 @@ from pspkit.tasks import TASKS
 from pspkit.training import Run, Trainer
 from pspkit.training.keeper import read_log
 from pspkit.training.objective import to_side
-from pspkit.training.trainer import _native_precision, _optimizer
+from pspkit.training.trainer import make_optimizer, native_precision
 from tests.reference import answers, draw
 from tests.test_checkpoints import largest_file
 
@@ -81,7 +81,7 @@ class TestOptimizer:
             [draw("opt.conv", (4, 3, 3, 3)), draw("opt.linear", (5, 7)), draw("opt.bias", (6,))]
         )
         targets = [draw(f"opt.target.{i}", parameter.shape) for i, parameter in enumerate(model)]
-        optimizer = _optimizer(model, replace(TRAININGS["paper"], lr=1e-2))
+        optimizer = make_optimizer(model, replace(TRAININGS["paper"], lr=1e-2))
         losses = []
         for _ in range(60):
             loss = sum(torch.nn.functional.mse_loss(p, t) for p, t in zip(model, targets, strict=True))
@@ -170,7 +170,7 @@ class TestWhatLearns:
         native = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
         if torch.cuda.is_available():
             native = torch.cuda.is_bf16_supported(including_emulation=False)
-        assert _native_precision() == ("bfloat16" if native else "float32")
+        assert native_precision() == ("bfloat16" if native else "float32")
 
 
 class Pictures(torch.utils.data.Dataset):

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count, islice
@@ -108,7 +108,7 @@ class Trainer:
         objective = Objective(psp, loss)
         if accelerator.num_processes > 1 and self.device.type == "cuda":
             objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
-        self.objective, self.optimizer = accelerator.prepare(objective, _optimizer(psp, config))
+        self.objective, self.optimizer = accelerator.prepare(objective, make_optimizer(psp, config))
 
         self.names = ("total", *(name for name, weight in vars(loss.weights).items() if weight))
         self.step, self.seconds, self.best = 0, 0.0, math.inf
@@ -146,17 +146,7 @@ class Trainer:
             start = time.perf_counter()
             torch.manual_seed(_seed(config.seed, step, self.accelerator.process_index))
             self._set_rate(step)
-            self.objective.train()
-            for source, target in islice(batches, config.accumulate):
-                with self.accelerator.accumulate(self.objective), _memory_explained(config):
-                    loss, parts = self.objective(source, target)
-                    losses = torch.stack([loss, *parts.values()]).detach()
-                    self._refuse_nan(losses, step)
-                    self.accelerator.backward(loss)
-                    self.optimizer.step()
-                    self.optimizer.zero_grad()
-                self.recent.append(losses)
-            self.average.update_parameters(self.psp)
+            self.recent += self.learn(islice(batches, config.accumulate))
             self.step, self.seconds = step, self.seconds + time.perf_counter() - start
 
             if self._due(RECENT) or self._due(config.validate_every):
@@ -171,6 +161,31 @@ class Trainer:
                 yield report
             if self._due(config.save_every):
                 self.save()
+
+    def learn(self, batches: Iterable[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        """One step.
+
+        Args:
+            batches: as many pairs of sources and targets as are accumulated, on the device.
+
+        Returns:
+            The losses of each batch, in the order of `names`.
+
+        Raises:
+            PspkitError: a loss that is no number, or too little memory.
+        """
+        seen = []
+        self.objective.train()
+        for source, target in batches:
+            with self.accelerator.accumulate(self.objective), _memory_explained(self.config):
+                loss, parts = self.objective(source, target)
+                seen.append(torch.stack([loss, *parts.values()]).detach())
+                self._refuse_nan(seen[-1], self.step + 1)
+                self.accelerator.backward(loss)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+        self.average.update_parameters(self.psp)
+        return seen
 
     @torch.no_grad()
     def validate(self) -> Report:
@@ -298,7 +313,7 @@ def _accelerator(config: TrainingConfig, idle: bool) -> "Accelerator":
     from accelerate.state import AcceleratorState
 
     check_choice("precision", config.precision, (*PRECISIONS, "auto"))
-    precision = _native_precision() if config.precision == "auto" else config.precision
+    precision = native_precision() if config.precision == "auto" else config.precision
     AcceleratorState._reset_state()  # or one process could not train in two precisions, one after the other
     return Accelerator(
         cpu=not torch.accelerator.is_available(),
@@ -309,7 +324,7 @@ def _accelerator(config: TrainingConfig, idle: bool) -> "Accelerator":
     )
 
 
-def _native_precision() -> str:
+def native_precision() -> str:
     """Bfloat16 where the processor computes in it; where it is only imitated, it is many times slower."""
     if torch.cuda.is_available():
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -318,7 +333,7 @@ def _native_precision() -> str:
     return "bfloat16" if native else "float32"
 
 
-def _optimizer(psp: PSP, config: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimizer(psp: PSP, config: TrainingConfig) -> torch.optim.Optimizer:
     check_choice("optimizer", config.optimizer, OPTIMIZERS)
     learning = [parameter for parameter in psp.parameters() if parameter.requires_grad]
     if config.optimizer == "adam":

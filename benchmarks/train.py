@@ -1,0 +1,139 @@
+"""One training step: pspkit's trainer against the textbook step, in images a second and peak memory.
+
+The textbook step is what a reader writes straight from the papers: weights modulated picture by picture, heads one
+after another, and gradients for the decoder too, which nobody uses. Both have the same networks, losses and optimiser;
+pspkit's also keeps the running average of the weights. Each measurement has a process of its own, so that its peak of
+memory is its own.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from benchmarks import textbook
+from benchmarks.measure import machine
+from pspkit.backbone import Backbone
+from pspkit.config import CONFIGS, TRAININGS, BackboneConfig, TrainingConfig
+from pspkit.encoders import Encoder
+from pspkit.losses import PSPLoss
+from pspkit.psp import PSP
+from pspkit.stylegan2 import Generator
+from pspkit.tasks import TASKS
+from pspkit.training import Trainer
+from pspkit.training.objective import to_side
+from pspkit.training.trainer import make_optimizer, native_precision
+
+SIZES = {"reference": ("paper", 2), "laptop": ("cpu", 8)}  # profile, and pictures at once
+TEXTBOOK, FLOAT32, BFLOAT16 = "textbook, float32", "pspkit, float32", "pspkit, bfloat16"
+
+
+class Noise(Dataset):
+    """Pairs of random pictures; what they show costs nothing."""
+
+    task = TASKS["encode"]
+
+    def __init__(self, count: int, size: int) -> None:
+        self.pictures = torch.rand(count, 3, size, size) * 2 - 1
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.pictures[index], self.pictures[index]
+
+
+def pspkit_step(psp: PSP, loss: PSPLoss, pictures: Noise, config: TrainingConfig) -> Callable[[], object]:
+    trainer = Trainer(psp, loss, pictures, pictures, config)
+    batch = pictures.pictures.to(trainer.device)
+    return lambda: trainer.learn([(batch, batch)])
+
+
+def textbook_step(psp: PSP, loss: PSPLoss, pictures: Noise, config: TrainingConfig) -> Callable[[], object]:
+    optimizer = make_optimizer(psp.encoder, config)
+    psp.requires_grad_(True)
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    psp.to(device), loss.to(device)
+    picture = pictures.pictures.to(device)
+
+    def step() -> None:
+        codes = textbook.encode(psp.encoder, picture) + psp.latent_avg
+        output = to_side(textbook.synthesis(psp.decoder, codes), picture.shape[-1])
+        total, _ = loss(output, picture, codes, psp.latent_avg)
+        total.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def measure(size: str, way: str, steps: int) -> dict[str, float]:
+    """Seconds of a step, the median of some after a first one, and the peak of memory in GiB."""
+    profile, batch = SIZES[size]
+    torch.manual_seed(0)
+    config = CONFIGS[profile]
+    decoder = Generator.from_config(config.decoder)
+    average = torch.zeros(decoder.style_dim)
+    psp = PSP(Encoder.from_config(replace(config.encoder, n_styles=decoder.n_styles)), decoder, average)
+    body = BackboneConfig(config.encoder.num_layers, widths=config.encoder.widths)
+    weights = TASKS["encode"].folders.losses
+    loss = PSPLoss(weights, Backbone.from_config(body), lpips_trunk="random")  # costs what the trained one does
+    training = replace(TRAININGS[profile], batch=batch, precision=way.split()[-1])
+    make = textbook_step if way == TEXTBOOK else pspkit_step
+    step = make(psp, loss, Noise(batch, config.encoder.input_size), training)
+    seconds = []
+    for _ in range(steps + 1):
+        start = time.perf_counter()
+        step()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_allocated()
+    return {"seconds": statistics.median(seconds[1:]), "peak": peak / 2**30}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="rounds; every round measures each way in a new process")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps of a measurement")
+    parser.add_argument("--one", nargs=2, metavar=("SIZE", "WAY"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(*options.one, options.steps)))
+        return
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else machine()
+    ways = [TEXTBOOK, FLOAT32, *([BFLOAT16] if native_precision() == "bfloat16" else [])]
+    for size, (profile, batch) in SIZES.items():
+        encoder, decoder = CONFIGS[profile].encoder, CONFIGS[profile].decoder
+        print(f"\nA training step at {size} size: {encoder.input_size} px in, {decoder.size} px out, batch {batch}")
+        print(f"{device}, medians of {options.runs} rounds of {options.steps} steps")
+        print(f"{'':24}{'images/s':>10}{'faster':>9}{'peak GiB':>10}{'of it':>8}", flush=True)
+        rounds = [{way: _in_own_process(size, way, options.steps) for way in ways} for _ in range(options.runs)]
+        for way in ways:
+            speed = statistics.median(batch / found[way]["seconds"] for found in rounds)
+            faster = statistics.median(found[TEXTBOOK]["seconds"] / found[way]["seconds"] for found in rounds)
+            peak = statistics.median(found[way]["peak"] for found in rounds)
+            share = statistics.median(found[way]["peak"] / found[TEXTBOOK]["peak"] for found in rounds)
+            print(f"{way:24}{speed:10.2f}{faster:8.2f}x{peak:10.2f}{share:8.2f}", flush=True)
+    if BFLOAT16 not in ways:
+        print("bfloat16: left out, this processor only imitates it")
+
+
+def _in_own_process(size: str, way: str, steps: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.train", "--steps", str(steps), "--one", size, way]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+if __name__ == "__main__":
+    main()
