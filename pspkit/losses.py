@@ -36,6 +36,10 @@ class Box(NamedTuple):
         rows = slice(round(self.top * height), round(self.bottom * height))
         return images[:, :, rows, round(self.left * width) : round(self.right * width)]
 
+    def pool(self, images: Tensor, side: int) -> Tensor:
+        """(N, 3, H, W) to the part of it in the box, brought to (N, 3, side, side)."""
+        return F.adaptive_avg_pool2d(self.crop(images), side)
+
 
 FACE_BOX = Box(35 / 256, 223 / 256, 32 / 256, 220 / 256)  # the inner face of a picture aligned as FFHQ's are
 
@@ -76,7 +80,7 @@ class IdentityLoss(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Pictures (N, 3, H, W) in [-1, 1] to embeddings (N, D)."""
-        return self.network(F.adaptive_avg_pool2d(self.box.crop(images), self.network.input_size))
+        return self.network(self.box.pool(images, self.network.input_size))
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return _dissimilarity(self.embed, output, target)

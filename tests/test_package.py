@@ -10,10 +10,10 @@ import pspkit
 PACKAGE = Path(pspkit.__file__).parent
 # The way of the data, top to bottom: a room imports from rooms above it only.
 ROOMS = [
-    *("errors", "atomic", "config", "checkpoints", "assets"),
-    *("stylegan2", "backbone", "encoders", "mobile_stylegan", "psp", "fast", "mobile_facenet"),
+    *("errors", "atomic", "seeds", "config", "checkpoints", "assets"),
+    *("stylegan2", "backbone", "encoders", "mobile_stylegan", "psp", "projection", "fast", "mobile_facenet"),
     *("labels", "pictures", "heads", "tasks", "folders"),
-    *("perceptual", "losses", "domains", "training"),
+    *("perceptual", "losses", "domains", "training", "recognition", "adversarial"),
     *("show", "explore", "check", "course", "cli"),
 ]
 CHEAP = ROOMS[: ROOMS.index("show")]

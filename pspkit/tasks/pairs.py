@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -11,6 +10,7 @@ from torchvision.transforms import v2
 
 from pspkit.errors import PspkitError
 from pspkit.pictures import Picture, to_picture
+from pspkit.seeds import seed_of
 from pspkit.tasks.registry import Recipe, Task, get_task
 from pspkit.tasks.transforms import normalise
 
@@ -54,8 +54,7 @@ class PairDataset(Dataset):
             return self.task.make_source(source, *self._option(index)), normalise(target)
 
     def _seed(self, index: int) -> int:
-        origin = (self.seed, int(self._epoch), index) if self.training else index
-        return int(np.random.SeedSequence(origin).generate_state(1, np.uint64)[0])
+        return seed_of(self.seed, int(self._epoch), index) if self.training else seed_of(index)
 
     def _option(self, index: int) -> tuple[Any, ...]:
         options = self.recipe.options

@@ -9,7 +9,6 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -21,6 +20,7 @@ from pspkit.encoders import MIDDLE
 from pspkit.errors import CheckpointError, PspkitError, check_choice
 from pspkit.losses import PSPLoss
 from pspkit.psp import PSP
+from pspkit.seeds import seed_of
 from pspkit.tasks import PairDataset
 from pspkit.training.keeper import Keeper, read_state
 from pspkit.training.objective import Objective, to_side
@@ -144,7 +144,7 @@ class Trainer:
         )
         for step in steps:
             start = time.perf_counter()
-            torch.manual_seed(_seed(config.seed, step, self.accelerator.process_index))
+            torch.manualseed_of(seed_of(config.seed, step, self.accelerator.process_index))
             self._set_rate(step)
             self.recent += self.learn(islice(batches, config.accumulate))
             self.step, self.seconds = step, self.seconds + time.perf_counter() - start
@@ -257,7 +257,7 @@ class Trainer:
         steps = len(self.training) // self.per_step  # of one epoch; the rest of the pairs waits for the next shuffle
         for epoch in count(done // steps):
             self.training.set_epoch(epoch)
-            shuffle = torch.Generator().manual_seed(_seed(self.config.seed, epoch))
+            shuffle = torch.Generator().manualseed_of(seed_of(self.config.seed, epoch))
             order = torch.randperm(len(self.training), generator=shuffle)[: steps * self.per_step]
             order = order.view(steps, self.config.accumulate, self.accelerator.num_processes, self.config.batch)
             mine = order[max(done - epoch * steps, 0) :, :, self.accelerator.process_index]
@@ -357,7 +357,3 @@ def _memory_explained(config: TrainingConfig) -> Iterator[None]:
             f"batch {config.batch}: does not fit into memory ({str(error).splitlines()[0]})."
             f" Halve --batch and double --accumulate (now {config.accumulate}): the steps stay the same."
         ) from error
-
-
-def _seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
