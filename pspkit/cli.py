@@ -1,6 +1,7 @@
 """The command `pspkit`: look into weights, fetch assets, render heads, check pictures, train, run the course."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, or 1 where something given cannot be used, or 130 after an interrupt.
     """
     arguments = _parser().parse_args(argv)
+    # New memory for a map of 1024 px costs as much as the arithmetic on it; in huge pages, half. Torch reads it once.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         return arguments.handler(arguments) or 0
     except PspkitError as error:

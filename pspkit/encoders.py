@@ -125,7 +125,9 @@ class Encoder(Pretrained, ResidualBody):
             PspkitError: another shape, or not floating-point.
         """
         self.check_input(x)
-        return self.codes(self.stages(x.contiguous(memory_format=torch.channels_last)))
+        if x.is_cuda or not self.training:  # on a CPU, norms that look at the batch are slower channels-last
+            x = x.contiguous(memory_format=torch.channels_last)
+        return self.codes(self.stages(x))
 
     def check_input(self, x: Tensor) -> None:
         side = self.config.input_size

@@ -6,6 +6,7 @@ A checker never raises: it answers with a `Verdict` that names what was misunder
 from pspkit.check.backbone import se_gates, stage_ends
 from pspkit.check.decoder import codes_of_layers, demodulation, truncation
 from pspkit.check.encoders import head_convolutions, level_of_style, one_row_a_picture
+from pspkit.check.losses import diagnose, dissimilarity, drawn_logs, layer_distance
 from pspkit.check.pyramid import feature_pyramid, reading_position
 from pspkit.check.start import colour_codes, take_codes
 from pspkit.check.styles import draw_variants, fill_masked, inject_styles
@@ -18,11 +19,15 @@ __all__ = [
     "colour_codes",
     "compare",
     "demodulation",
+    "diagnose",
+    "dissimilarity",
     "draw_variants",
+    "drawn_logs",
     "feature_pyramid",
     "fill_masked",
     "head_convolutions",
     "inject_styles",
+    "layer_distance",
     "level_of_style",
     "mirror_labels",
     "one_row_a_picture",

@@ -1,6 +1,6 @@
 """Figures of the course. Every function returns a `matplotlib` Figure; `figure` puts it into the page."""
 
-from pspkit.show import backbone, decoder, encoders, heads, pyramid, styles, tasks
+from pspkit.show import backbone, decoder, encoders, heads, losses, pyramid, styles, tasks, training
 from pspkit.show.figure import COLOURS, INK, LEVELS, figure, photos, to_pil
 from pspkit.show.map import course_map
 
@@ -14,9 +14,11 @@ __all__ = [
     "encoders",
     "figure",
     "heads",
+    "losses",
     "photos",
     "pyramid",
     "styles",
     "tasks",
     "to_pil",
+    "training",
 ]

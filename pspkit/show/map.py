@@ -15,7 +15,7 @@ PLACES = {
     "codes": "+ average\nlatent\n05",
     "mixing": "style\nmixing\n05",
     "decoder": "decoder\n04",
-    "output": "picture",
+    "output": "picture\n+ losses\n07",
 }
 
 

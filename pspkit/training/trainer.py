@@ -100,8 +100,9 @@ class Trainer:
 
         psp.requires_grad_(True).decoder.requires_grad_(config.train_decoder)
         psp.decoder.style.requires_grad_(False)  # codes come from the encoder
-        psp.encoder.to(memory_format=torch.channels_last)
         self.psp = psp.to(self.device)
+        if self.device.type == "cuda":
+            psp.encoder.to(memory_format=torch.channels_last)
         self.average = AveragedModel(psp, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
         self.average.requires_grad_(False)
         self.judge = Objective(self.average.module, loss.to(self.device)).eval()
@@ -144,7 +145,7 @@ class Trainer:
         )
         for step in steps:
             start = time.perf_counter()
-            torch.manualseed_of(seed_of(config.seed, step, self.accelerator.process_index))
+            torch.manual_seed(seed_of(config.seed, step, self.accelerator.process_index))
             self._set_rate(step)
             self.recent += self.learn(islice(batches, config.accumulate))
             self.step, self.seconds = step, self.seconds + time.perf_counter() - start
@@ -257,7 +258,7 @@ class Trainer:
         steps = len(self.training) // self.per_step  # of one epoch; the rest of the pairs waits for the next shuffle
         for epoch in count(done // steps):
             self.training.set_epoch(epoch)
-            shuffle = torch.Generator().manualseed_of(seed_of(self.config.seed, epoch))
+            shuffle = torch.Generator().manual_seed(seed_of(self.config.seed, epoch))
             order = torch.randperm(len(self.training), generator=shuffle)[: steps * self.per_step]
             order = order.view(steps, self.config.accumulate, self.accelerator.num_processes, self.config.batch)
             mine = order[max(done - epoch * steps, 0) :, :, self.accelerator.process_index]
