@@ -8,6 +8,7 @@ memory is its own.
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -23,7 +24,9 @@ from torch.utils.data import Dataset
 from benchmarks import textbook
 from benchmarks.measure import machine
 from pspkit.backbone import Backbone
+from pspkit.cli import HUGE_PAGES
 from pspkit.config import CONFIGS, TRAININGS, BackboneConfig, TrainingConfig
+from pspkit.domains import IDENTITY_SIDE
 from pspkit.encoders import Encoder
 from pspkit.losses import PSPLoss
 from pspkit.psp import PSP
@@ -84,7 +87,8 @@ def measure(size: str, way: str, steps: int) -> dict[str, float]:
     decoder = Generator.from_config(config.decoder)
     average = torch.zeros(decoder.style_dim)
     psp = PSP(Encoder.from_config(replace(config.encoder, n_styles=decoder.n_styles)), decoder, average)
-    body = BackboneConfig(config.encoder.num_layers, widths=config.encoder.widths)
+    side = {"laptop": IDENTITY_SIDE}.get(size, BackboneConfig.input_size)
+    body = BackboneConfig(config.encoder.num_layers, input_size=side, widths=config.encoder.widths)
     weights = TASKS["encode"].folders.losses
     loss = PSPLoss(weights, Backbone.from_config(body), lpips_trunk="random")  # costs what the trained one does
     training = replace(TRAININGS[profile], batch=batch, precision=way.split()[-1])
@@ -100,7 +104,9 @@ def measure(size: str, way: str, steps: int) -> dict[str, float]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated()
-    return {"seconds": statistics.median(seconds[1:]), "peak": peak / 2**30}
+    learned, kept = (sum(p.numel() for p in part.parameters()) for part in (psp.encoder, psp))
+    static = 4 * (2 * kept + learned + 3 * learned)  # model and average; gradients; Ranger's two moments, slow weights
+    return {"seconds": statistics.median(seconds[1:]), "peak": peak / 2**30, "static": static / 2**30}
 
 
 def main() -> None:
@@ -120,19 +126,26 @@ def main() -> None:
         print(f"{device}, medians of {options.runs} rounds of {options.steps} steps")
         print(f"{'':24}{'images/s':>10}{'faster':>9}{'peak GiB':>10}{'of it':>8}", flush=True)
         rounds = [{way: _in_own_process(size, way, options.steps) for way in ways} for _ in range(options.runs)]
+        static = rounds[0][FLOAT32]["static"]
         for way in ways:
             speed = statistics.median(batch / found[way]["seconds"] for found in rounds)
             faster = statistics.median(found[TEXTBOOK]["seconds"] / found[way]["seconds"] for found in rounds)
             peak = statistics.median(found[way]["peak"] for found in rounds)
             share = statistics.median(found[way]["peak"] / found[TEXTBOOK]["peak"] for found in rounds)
             print(f"{way:24}{speed:10.2f}{faster:8.2f}x{peak:10.2f}{share:8.2f}", flush=True)
+        print(f"of pspkit's float32: {static:.2f} GiB whatever the batch (weights, gradients, optimiser, average)")
+        if batch < 8:
+            least = statistics.median(found[FLOAT32]["peak"] for found in rounds) - static
+            print(f"computed from both, batch 8: {static + 8 / batch * least:.1f} GiB")
     if BFLOAT16 not in ways:
         print("bfloat16: left out, this processor only imitates it")
 
 
 def _in_own_process(size: str, way: str, steps: int) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.train", "--steps", str(steps), "--one", size, way]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    settings = {} if way == TEXTBOOK else HUGE_PAGES  # as the command `pspkit` sets it
+    done = subprocess.run(command, env=os.environ | settings, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from pspkit import PspkitError, __version__
 
+# Memory for a map of 1024 px costs as much as the arithmetic on it; less in huge pages. Torch reads this once.
+HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}
+
 RUN_OPTIONS = {
     "domain": "heads (rendered ones, default), faces (photographs) or objects (anything else)",
     "task": "encode (default), frontalize, sketch, segmentation, super_resolution, colorize, inpaint or toonify",
@@ -49,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, or 1 where something given cannot be used, or 130 after an interrupt.
     """
     arguments = _parser().parse_args(argv)
-    # New memory for a map of 1024 px costs as much as the arithmetic on it; in huge pages, half. Torch reads it once.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    os.environ.update(HUGE_PAGES | os.environ)
     try:
         return arguments.handler(arguments) or 0
     except PspkitError as error:

@@ -270,9 +270,7 @@ def read_config(out: str | Path) -> RecognitionConfig:
 def _read_state(out: Path) -> dict:
     state, _ = read_file(out / STATE)
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{out / STATE}: not the state of an identity network. Name the folder of its training."
-        )
+        raise CheckpointError(f"{out / STATE}: not the state of an identity network. Name the folder of its training.")
     return state
 
 

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from reference import answers, draw, fill, relative_error, state_dicts
 
+from benchmarks import textbook
 from pspkit import PspkitError
 from pspkit.config import CONFIGS
 from pspkit.stylegan2 import Discriminator, Generator, ModulatedConv2d
@@ -122,6 +123,26 @@ def test_gradients_are_exact():
     generator.synthesis(codes).square().sum().backward()
     synthesis = [parameter for name, parameter in generator.named_parameters() if not name.startswith("style")]
     assert all(parameter.grad.abs().sum() > 0 for parameter in synthesis)
+
+
+@pytest.mark.parametrize("noise", ["fixed", "random"])
+def test_every_gradient_is_that_of_the_textbook_form(noise, monkeypatch):
+    torch.manual_seed(0)
+    generator = Generator(16, style_dim=8, n_mlp=1, max_channels=8).double()
+    for name, parameter in generator.named_parameters():
+        if name.endswith(("noise.weight", "activate.bias")):  # zero at the start
+            torch.nn.init.normal_(parameter, std=0.3)
+    codes = torch.randn(3, 6, 8, dtype=torch.double, requires_grad=True)
+    wanted = [p for name, p in generator.named_parameters() if not name.startswith("style")] + [codes]
+    if noise == "random":  # one map a picture, which autograd has to add up
+        maps = [torch.randn(3, *m.shape[1:], dtype=torch.double) for m in generator.noises.buffers()]
+        monkeypatch.setattr(generator.noises, "buffers", lambda: iter(maps))
+    ours, theirs = generator.synthesis(codes), textbook.synthesis(generator, codes)
+    torch.testing.assert_close(ours, theirs)
+    weight = torch.randn_like(ours)
+    gradients = (torch.autograd.grad((picture * weight).sum(), wanted) for picture in (ours, theirs))
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("profile", CONFIGS)

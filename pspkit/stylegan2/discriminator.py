@@ -30,9 +30,12 @@ class ConvLayer(nn.Sequential):
 
     def __init__(self, in_channel: int, out_channel: int, kernel_size: int, down: bool = False, activate: bool = True):
         layers: list[nn.Module] = []
-        if down:
-            layers.append(Blur(pad=(kernel_size + 1) // 2))  # so that blur and stride 2 together halve the side
-        layers.append(EqualConv2d(in_channel, out_channel, kernel_size, 2 if down else 1, bias=False))
+        stride = 2 if down else 1
+        if down:  # padded so that blur and stride 2 together halve the side
+            early = stride if kernel_size == 1 else 1  # a 1x1 convolution sees every pixel alone: skip before it
+            layers.append(Blur(pad=(kernel_size + 1) // 2, stride=early))
+            stride //= early
+        layers.append(EqualConv2d(in_channel, out_channel, kernel_size, stride, bias=False))
         if activate:
             layers.append(FusedLeakyReLU(out_channel))
         super().__init__(*layers)
@@ -63,7 +66,7 @@ class Discriminator(nn.Module):
     Source: Karras et al. 2020, figure 7; Karras et al. 2018, section 3, for the deviation map.
     """
 
-    def __init__(self, size: int = 1024, channel_multiplier: int = 2, max_channels: int = 512, group: int = 4):
+    def __init__(self, size: int = 1024, channel_multiplier: float = 2, max_channels: int = 512, group: int = 4):
         check_power_of_two("size", size, 8)
         super().__init__()
         channels = GeneratorConfig(size, channel_multiplier=channel_multiplier, max_channels=max_channels).channels
@@ -85,7 +88,7 @@ class Discriminator(nn.Module):
             PspkitError: another shape, or not floating-point.
         """
         check_tensor("x", x, ("N", 3, self.size, self.size))
-        x = self.convs(x)
+        x = self.convs(x.contiguous(memory_format=torch.channels_last))  # else every blur costs a multiple
         group = self.group if len(x) % self.group == 0 else len(x)
         grouped = x.unflatten(0, (group, -1))
         deviation = (grouped.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3), keepdim=True)

@@ -37,7 +37,7 @@ class Generator(Pretrained, nn.Module):
         size: int = 1024,
         style_dim: int = 512,
         n_mlp: int = 8,
-        channel_multiplier: int = 2,
+        channel_multiplier: float = 2,
         max_channels: int = 512,
     ):
         check_power_of_two("size", size, 8)

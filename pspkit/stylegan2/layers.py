@@ -10,7 +10,10 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn.grad import conv2d_weight
 
+ROOT, SLOPE = math.sqrt(2), 0.2  # of the scaled leaky ReLU
 BLUR = (1.0, 3.0, 3.0, 1.0)
 
 
@@ -22,7 +25,7 @@ def blur_kernel(gain: float = 1.0) -> Tensor:
 
 def leaky_relu(x: Tensor) -> Tensor:
     """Leaky ReLU of slope 0.2, scaled by sqrt(2) to keep the variance."""
-    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+    return F.leaky_relu(x, SLOPE) * ROOT
 
 
 class PixelNorm(nn.Module):
@@ -59,17 +62,23 @@ class EqualLinear(nn.Module):
 
 
 class Blur(nn.Module):
-    """Smooths with the binomial filter, the map padded by `pad` zeros on every side."""
+    """Smooths with the binomial filter, the map padded by `pad` zeros on every side; keeps every `stride`-th pixel."""
 
-    def __init__(self, pad: int, gain: float = 1.0):
+    def __init__(self, pad: int, gain: float = 1.0, stride: int = 1):
         super().__init__()
         self.register_buffer("kernel", blur_kernel(gain))
-        self.pad = pad
+        self.pad, self.stride = pad, stride
 
     def forward(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         weight = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
-        return F.conv2d(x, weight, padding=self.pad, groups=channels)
+        return F.conv2d(x, weight, stride=self.stride, padding=self.pad, groups=channels)
+
+    def adjoint(self, x: Tensor) -> Tensor:
+        """The gradient at the input from that at the output, for stride 1; the filter is symmetric."""
+        channels = x.shape[1]
+        weight = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
+        return F.conv2d(x, weight, padding=3 - self.pad, groups=channels)
 
 
 class Upsample(nn.Module):
@@ -90,6 +99,50 @@ def scale_channels(x: Tensor, factors: Tensor, inplace: bool) -> Tensor:
     """Every channel of every picture times its factor: (N, C, H, W) by (N, C)."""
     factors = factors.to(x.dtype)[:, :, None, None]
     return x.mul_(factors) if inplace else x * factors
+
+
+class ScaledConvolution(torch.autograd.Function):
+    """A convolution of x * style that keeps x for the backward, and no map besides.
+
+    Autograd would keep the product and, before a blur, the unblurred map too; where the weights are frozen, nothing
+    needs them, and where they are not, the product is made again.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, style: Tensor, weight: Tensor, blur: Blur | None) -> Tensor:
+        """Features (N, C, H, W), style (N, C), weight (out, C, k, k); a blur where the side is doubled."""
+        ctx.save_for_backward(x, style, weight)
+        ctx.blur = blur
+        return convolve(scale_channels(x, style, False), weight, blur)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, style, weight = ctx.saved_tensors
+        matching = weight.to(gradient.dtype)
+        weight_gradient = None
+        if ctx.blur is None:
+            padding = weight.shape[-1] // 2
+            product_gradient = F.conv_transpose2d(gradient, matching, padding=padding)
+            if ctx.needs_input_grad[2]:
+                product = scale_channels(x, style, False).to(gradient.dtype)
+                weight_gradient = conv2d_weight(product, weight.shape, gradient, padding=padding)
+        else:
+            gradient = ctx.blur.adjoint(gradient)
+            product_gradient = F.conv2d(gradient, matching.transpose(0, 1), stride=2)
+            if ctx.needs_input_grad[2]:
+                product = scale_channels(x, style, False).to(gradient.dtype)
+                shape = weight.transpose(0, 1).shape
+                weight_gradient = conv2d_weight(gradient, shape, product, stride=2).transpose(0, 1)
+        style_gradient = (product_gradient * x).sum((2, 3)).to(style.dtype)
+        return scale_channels(product_gradient, style, True), style_gradient, weight_gradient, None
+
+
+def convolve(x: Tensor, weight: Tensor, blur: Blur | None) -> Tensor:
+    """Convolves; with a blur the convolution is transposed with stride 2 and its result is blurred."""
+    if blur is None:
+        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+    return blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
 
 
 class ModulatedConv2d(nn.Module):
@@ -124,8 +177,7 @@ class ModulatedConv2d(nn.Module):
         super().__init__()
         self.demodulate, self.upsample = demodulate, upsample
         self.scale = 1 / math.sqrt(in_channel * kernel_size**2)
-        if upsample:
-            self.blur = Blur(pad=1, gain=4.0)
+        self.blur = Blur(pad=1, gain=4.0) if upsample else None
         self.weight = nn.Parameter(torch.randn(1, out_channel, in_channel, kernel_size, kernel_size))
         self.modulation = EqualLinear(style_dim, in_channel, bias_init=1.0)
 
@@ -141,29 +193,30 @@ class ModulatedConv2d(nn.Module):
         Returns:
             Features (N, out_channel, H, W), or twice the side with `upsample`; always new memory.
         """
+        x, demodulation = self.convolve(x, w, inplace)
+        return scale_channels(x, demodulation, inplace) if self.demodulate else x
+
+    def convolve(self, x: Tensor, w: Tensor, inplace: bool = False) -> tuple[Tensor, Tensor | None]:
+        """As `forward`, but returns the features before demodulation, and d (N, out_channel), None without it."""
         style, weight = self.modulation(w) * self.scale, self.weight[0]
         if weight.shape[-1] == 1:  # one matrix product a picture: scaling its few weights spares a pass over x
             x = torch.einsum("nchw,noc->nohw", x, (weight[:, :, 0, 0] * style[:, None]).to(x.dtype))
-        elif self.upsample:
-            x = scale_channels(x, style, inplace)
-            x = self.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+        elif torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            x = ScaledConvolution.apply(x, style, weight, self.blur)
         else:
-            x = F.conv2d(scale_channels(x, style, inplace), weight, padding=weight.shape[-1] // 2)
-        if self.demodulate:
-            power = F.linear(style.square(), torch.linalg.vector_norm(weight, dim=(2, 3)).square())
-            x = scale_channels(x, (power + 1e-8).rsqrt(), inplace)
-        return x
+            x = convolve(scale_channels(x, style, inplace), weight, self.blur)
+        if not self.demodulate:
+            return x, None
+        power = F.linear(style.square(), torch.linalg.vector_norm(weight, dim=(2, 3)).square())
+        return x, (power + 1e-8).rsqrt()
 
 
 class NoiseInjection(nn.Module):
-    """Adds one noise map to every channel, scaled by one learned number; in place."""
+    """One learned number: how much of a noise map is added to every channel."""
 
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        return x.add_((self.weight * noise).to(x.dtype))
 
 
 class FusedLeakyReLU(nn.Module):
@@ -174,8 +227,54 @@ class FusedLeakyReLU(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        x.add_(self.bias.to(x.dtype)[:, None, None]).mul_(math.sqrt(2))
-        return F.leaky_relu_(x, 0.2)
+        x.add_(self.bias.to(x.dtype)[:, None, None]).mul_(ROOT)
+        return F.leaky_relu_(x, SLOPE)
+
+
+def finish(x: Tensor, d: Tensor, noise: Tensor, bias: Tensor) -> Tensor:
+    """What follows a modulated convolution, written over its result.
+
+        y = leaky_relu(sqrt(2) (d x + noise + bias))
+
+    Args:
+        x: features (N, C, H, W).
+        d: demodulation (N, C).
+        noise: (1 or N, 1, H, W).
+        bias: (C,).
+    """
+    x.mul_((d * ROOT).to(x.dtype)[:, :, None, None])
+    x.add_((noise * ROOT).to(x.dtype)).add_((bias * ROOT).to(x.dtype)[:, None, None])
+    return F.leaky_relu_(x, SLOPE)
+
+
+class Finish(torch.autograd.Function):
+    """`finish` with a backward that needs its result alone, where autograd would keep two maps more.
+
+    With g the gradient before the activation, sum g y_before = sum dy y, for the slope cancels; d's gradient is that
+    less the shares of noise and bias, over d.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, d: Tensor, noise: Tensor, bias: Tensor) -> Tensor:
+        finish(x, d, noise, bias)
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x, d, noise, bias)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        y, d, noise, bias = ctx.saved_tensors
+        _, d_wanted, noise_wanted, _ = ctx.needs_input_grad
+        g = y * gradient  # laid out as y
+        along_y = g.sum((2, 3))
+        torch.ops.aten.leaky_relu_backward.grad_input(gradient, y, SLOPE, True, grad_input=g)
+        rows = torch.cat([noise, torch.ones_like(noise)], 1).flatten(2).to(g.dtype)
+        along_noise, total = (rows @ g.flatten(2).transpose(1, 2)).unbind(1)
+        d_gradient = (along_y - ROOT * (along_noise + bias * total)) / d if d_wanted else None
+        noise_gradient = ROOT * g.sum(1, keepdim=True).sum_to_size(noise.shape) if noise_wanted else None
+        x_gradient = g.mul_((d * ROOT).to(g.dtype)[:, :, None, None])
+        return x_gradient, d_gradient, noise_gradient, ROOT * total.sum(0)
 
 
 class StyledConv(nn.Module):
@@ -189,7 +288,9 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor, inplace: bool = False) -> Tensor:
         """As `ModulatedConv2d.forward`; the noise map is (1 or N, 1, H, W), at the side of the output."""
-        return self.activate(self.noise(self.conv(x, w, inplace), noise))
+        x, demodulation = self.conv.convolve(x, w, inplace)
+        last = finish if torch.compiler.is_compiling() else Finish.apply  # a compiler fuses it itself
+        return last(x, demodulation, self.noise.weight * noise, self.activate.bias)
 
 
 class ToRGB(nn.Module):

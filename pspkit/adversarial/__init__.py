@@ -1,0 +1,16 @@
+"""Adversarial training of the decoder: StyleGAN2's two networks against each other, on rendered heads.
+
+Source: Karras et al. 2020 (StyleGAN2), section 3.1 and appendix B; without its path length regularisation.
+"""
+
+from pspkit.adversarial.run import read_config, train_decoder
+from pspkit.adversarial.trainer import AdversarialConfig, AdversarialReport, AdversarialTrainer, gradient_penalty
+
+__all__ = [
+    "AdversarialConfig",
+    "AdversarialReport",
+    "AdversarialTrainer",
+    "gradient_penalty",
+    "read_config",
+    "train_decoder",
+]

@@ -1,0 +1,38 @@
+"""The command line: python -m pspkit.adversarial --out DIR [--images N] [--resume]."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from pspkit.adversarial import AdversarialConfig, read_config, train_decoder
+from pspkit.errors import PspkitError
+from pspkit.heads import HeadsDataset
+
+
+def main() -> None:
+    """Trains the decoder of the rendered heads."""
+    default = AdversarialConfig()
+    parser = argparse.ArgumentParser(prog="python -m pspkit.adversarial", description=main.__doc__)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything is kept")
+    parser.add_argument("--resume", action="store_true", help="go on with the training in the folder")
+    for name in ("images", "heads", "batch", "lr", "gamma", "seed"):
+        kind = type(getattr(default, name))
+        parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"default: {getattr(default, name)}")
+    arguments = vars(parser.parse_args())
+    out, resume = arguments.pop("out"), arguments.pop("resume")
+    config = replace(
+        read_config(out) if resume else default,
+        **{name: value for name, value in arguments.items() if value is not None},
+    )
+    heads = HeadsDataset("train", config.heads, config.decoder.size, views=config.views)
+    for report in train_decoder(config, heads, out, resume):
+        print(json.dumps(asdict(report)), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PspkitError as error:
+        sys.exit(f"pspkit: {error}")

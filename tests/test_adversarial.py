@@ -1,0 +1,135 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from pspkit import PspkitError
+from pspkit.adversarial import (
+    AdversarialConfig,
+    AdversarialTrainer,
+    gradient_penalty,
+    read_config,
+    run,
+    train_decoder,
+)
+from pspkit.checkpoints.files import read_file
+from pspkit.config import GeneratorConfig
+from pspkit.errors import CheckpointError
+from pspkit.stylegan2 import Generator
+
+CONFIG = AdversarialConfig(
+    decoder=GeneratorConfig(size=8, style_dim=8, n_mlp=1, max_channels=4),
+    images=40,
+    batch=4,
+    penalty_every=3,
+    ema_images=8,
+)
+
+
+class Pictures(Dataset):
+    """As many as make an epoch of three steps."""
+
+    def __len__(self):
+        return 14
+
+    def __getitem__(self, index):
+        return {"image": torch.linspace(-1, index / 14, 3 * 8 * 8).view(3, 8, 8)}
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """A report a step, and the state kept after it."""
+    monkeypatch.setattr(run, "REPORT_IMAGES", 4)
+    monkeypatch.setattr(run, "SAVE_SECONDS", 0)
+
+
+def assert_equal(ours, theirs):
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path):
+    whole = list(train_decoder(CONFIG, Pictures(), tmp_path / "whole"))
+    assert [report.images for report in whole] == list(range(4, 44, 4))
+
+    killed = train_decoder(CONFIG, Pictures(), tmp_path / "killed")
+    first = [next(killed) for _ in range(5)]  # the fifth step is reported, not yet kept
+    second = list(train_decoder(read_config(tmp_path / "killed"), Pictures(), tmp_path / "killed", resume=True))
+    assert [report.images for report in second] == list(range(20, 44, 4))
+    assert replace(second[0], seconds=0) == replace(first[4], seconds=0)
+    assert replace(second[-1], seconds=0) == replace(whole[-1], seconds=0)
+
+    (ours, _), (theirs, _) = (read_file(tmp_path / name / "state.pt") for name in ("killed", "whole"))
+    for name in ("generator", "average", "discriminator", "optimizers"):
+        assert_equal(ours[name], theirs[name])
+    model = Generator.from_pretrained(tmp_path / "killed" / "model")
+    assert_equal(dict(model.state_dict()), dict(theirs["average"]))
+    log = [json.loads(line)["images"] for line in (tmp_path / "killed" / "log.jsonl").read_text().splitlines()]
+    assert log == list(range(4, 44, 4))
+    assert (tmp_path / "killed" / "samples_0000040.png").exists()
+
+
+def test_every_network_learns_and_the_average_lags():
+    trainer = AdversarialTrainer(CONFIG, Pictures())
+    start = {name: tensor.clone() for name, tensor in trainer.generator.named_parameters()}
+    for _ in range(3):
+        trainer.train_step()
+    now, average = dict(trainer.generator.named_parameters()), dict(trainer.average.named_parameters())
+    for name, before in start.items():
+        assert not torch.equal(now[name], before), name
+    ahead = (now["input.input"] - start["input.input"]).norm()
+    assert 0 < (average["input.input"] - now["input.input"]).norm() < ahead
+
+
+@pytest.mark.parametrize(("anneal_from", "rate"), [(0.5, 0.4), (1.0, 1.0)])
+def test_the_rate_falls_towards_the_end(anneal_from, rate):
+    trainer = AdversarialTrainer(replace(CONFIG, anneal_from=anneal_from), Pictures())
+    trainer.step = 8
+    trainer.train_step()
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(CONFIG.lr * rate)
+
+
+def test_the_penalty_of_a_linear_discriminator_is_the_square_of_its_weights():
+    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 1))
+    penalty = gradient_penalty(discriminator, torch.randn(5, 3, 4, 4))
+    weight = discriminator[1].weight
+    torch.testing.assert_close(penalty, weight.square().sum())
+    penalty.backward()
+    torch.testing.assert_close(weight.grad, 2 * weight.detach())
+
+
+def test_a_diverged_training_stops_and_leaves_what_was_kept(tmp_path):
+    class Broken(Pictures):
+        def __getitem__(self, index):
+            return {"image": torch.full((3, 8, 8), torch.nan)}
+
+    list(train_decoder(replace(CONFIG, images=8), Pictures(), tmp_path))
+    kept = (tmp_path / "state.pt").read_bytes()
+    with pytest.raises(PspkitError, match=r"step 2: a loss is no longer a number.*lower rate"):
+        list(train_decoder(CONFIG, Broken(), tmp_path, resume=True))
+    assert (tmp_path / "state.pt").read_bytes() == kept
+
+    trainer = AdversarialTrainer(CONFIG, Pictures())
+    trainer.generator.input.input.data[0] = torch.nan
+    with pytest.raises(PspkitError, match="step 0: a weight of the generator is no longer a number"):
+        trainer.state_dict()
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(PspkitError, match="heads: 14, but a step takes 20"):
+        AdversarialTrainer(replace(CONFIG, batch=20), Pictures())
+    with pytest.raises(CheckpointError, match=r"state\.pt: cannot be read"):
+        read_config(tmp_path)
+    list(train_decoder(replace(CONFIG, images=4), Pictures(), tmp_path))
+    with pytest.raises(PspkitError, match=r"holds a training. Go on with it by --resume"):
+        next(train_decoder(CONFIG, Pictures(), tmp_path))
+    with pytest.raises(PspkitError, match=r"seed: got 1, but the training in .* began with 0"):
+        next(train_decoder(replace(CONFIG, seed=1), Pictures(), tmp_path, resume=True))
+    torch.save({"format": run.FORMAT, "config": {"decoder": {}, "momentum": 1}}, tmp_path / "state.pt")
+    with pytest.raises(CheckpointError, match=r"'momentum'.*another version of pspkit wrote it"):
+        read_config(tmp_path)
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "state.pt")
+    with pytest.raises(CheckpointError, match="not the state of a decoder's training"):
+        read_config(tmp_path)
