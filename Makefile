@@ -29,7 +29,7 @@ site: $(INSTALLED)  ## render the notebooks as they are to site/index.html
 	@$(BIN)/pspkit course site
 
 assets: $(INSTALLED)  ## fetch the pretrained weights that the course uses
-	@$(BIN)/pspkit assets get mobile-stylegan >/dev/null
+	@for name in mobile-stylegan lpips-alexnet arcface-mobilefacenet; do $(BIN)/pspkit assets get $$name >/dev/null || exit 1; done
 
 lint: $(INSTALLED)  ## check style and format of modules and notebooks
 	@$(BIN)/ruff check

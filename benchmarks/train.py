@@ -113,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="rounds; every round measures each way in a new process")
     parser.add_argument("--steps", type=int, default=3, help="timed steps of a measurement")
+    parser.add_argument("--size", choices=SIZES, help="only this one")
     parser.add_argument("--one", nargs=2, metavar=("SIZE", "WAY"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -121,6 +122,8 @@ def main() -> None:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else machine()
     ways = [TEXTBOOK, FLOAT32, *([BFLOAT16] if native_precision() == "bfloat16" else [])]
     for size, (profile, batch) in SIZES.items():
+        if options.size not in (None, size):
+            continue
         encoder, decoder = CONFIGS[profile].encoder, CONFIGS[profile].decoder
         print(f"\nA training step at {size} size: {encoder.input_size} px in, {decoder.size} px out, batch {batch}")
         print(f"{device}, medians of {options.runs} rounds of {options.steps} steps")

@@ -138,7 +138,7 @@ CONFIGS = {
         EncoderConfig(num_layers=18, n_styles=6, input_size=64, style_dim=64, widths=(8, 16, 32, 64), head_width=64),
         GeneratorConfig(size=16, style_dim=64, n_mlp=2, max_channels=64),
     ),
-    "cpu": PSPConfig(LAPTOP_ENCODER, GeneratorConfig(size=64, n_mlp=4, channel_multiplier=1, max_channels=96)),
+    "cpu": PSPConfig(LAPTOP_ENCODER, GeneratorConfig(size=64, n_mlp=4, channel_multiplier=0.125, max_channels=96)),
     "gpu": PSPConfig(EncoderConfig(n_styles=12, input_size=128), GeneratorConfig(size=128, channel_multiplier=1)),
     "paper": PSPConfig(),
 }

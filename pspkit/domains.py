@@ -150,7 +150,7 @@ def _head_decoder(profile: str, look: str) -> Generator:
     size = CONFIGS[profile].decoder.size
     if profile == "smoke":  # any decoder will do to see the parts work together
         return _seeded(lambda: Generator.from_config(CONFIGS[profile].decoder))
-    return Generator.from_pretrained(_shipped(f"heads-{look}-{size}", "--decoder"))
+    return Generator.from_pretrained(_shipped(f"heads-{look}-{size}", "--decoder", "adversarial"))
 
 
 def _head_identity(profile: str) -> Backbone:
@@ -158,7 +158,7 @@ def _head_identity(profile: str) -> Backbone:
     if profile == "smoke":
         config = BackboneConfig(encoder.num_layers, encoder.mode, IDENTITY_SIDE, encoder.widths, encoder.style_dim)
         return _seeded(lambda: Backbone.from_config(config))
-    return Backbone.from_pretrained(_shipped(HEAD_IDENTITY.name, "--identity"))
+    return Backbone.from_pretrained(_shipped(HEAD_IDENTITY.name, "--identity", "recognition"))
 
 
 def _face_decoder(profile: str, look: str) -> MobileStyleGAN:
@@ -175,10 +175,13 @@ def _no_identity(profile: str) -> nn.Module:
     raise PspkitError("--identity: none, and objects have no faces. Leave identity at 0, and give moco a weight.")
 
 
-def _shipped(name: str, option: str) -> Path:
+def _shipped(name: str, option: str, trainer: str) -> Path:
     path = WEIGHTS / name
     if not path.is_dir():
-        raise PspkitError(f"{path}: these weights are not there. Name a file of yours with {option}.")
+        raise PspkitError(
+            f"{path}: these weights are not there. Train them (python -m pspkit.{trainer} --help), and name the result"
+            f" with {option}."
+        )
     return path
 
 

@@ -419,6 +419,16 @@ class TestRefusals:
             with pytest.raises(PspkitError, match=message):
                 run.trainer()
 
+    @pytest.mark.parametrize("name", ["steps", "batch", "accumulate", "validate_every", "save_every"])
+    def test_counts_below_1(self, name):
+        with pytest.raises(PspkitError, match=f"{name}: got 0, needs at least 1"):
+            smoke(**{name: 0}).trainer()
+
+    @pytest.mark.skipif(torch.accelerator.is_available(), reason="a GPU is there, which has float16")
+    def test_float16_without_a_gpu(self):
+        with pytest.raises(PspkitError, match="precision: float16 needs a GPU"):
+            smoke(precision="float16").trainer()
+
     def test_a_decoder_that_does_not_fit_the_encoder(self, tmp_path):
         train(smoke(steps=2), tmp_path / "smoke")
         Generator(32, style_dim=64, n_mlp=2, max_channels=16).save_pretrained(tmp_path / "decoder")
@@ -478,6 +488,19 @@ class TestDomains:
         run = replace(smoke(task), domain=domain, decoder=str(tmp_path) if decoder else None)
         with pytest.raises(PspkitError, match=message):
             run.trainer()
+
+    @pytest.mark.parametrize(
+        "what, message",
+        [
+            ("decoder", r"heads-plain-1024: these weights .*pspkit\.adversarial --help\), and .* with --decoder"),
+            ("identity", r"heads-identity: these weights .*pspkit\.recognition --help\), and .* with --identity"),
+        ],
+    )
+    def test_weights_that_do_not_ship(self, what, message, tmp_path, monkeypatch):
+        monkeypatch.setattr("pspkit.domains.WEIGHTS", tmp_path)
+        arguments = ("paper", "encode") if what == "decoder" else ("paper",)
+        with pytest.raises(PspkitError, match=message):
+            getattr(get_domain("heads"), what)(*arguments)
 
     def test_faces_bring_no_pictures(self, tmp_path):
         with pytest.raises(PspkitError, match="--source: none, and faces brings no pictures"):

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchvision.utils import make_grid
 
-from pspkit.config import GeneratorConfig
+from pspkit.config import CONFIGS, GeneratorConfig
 from pspkit.errors import PspkitError
 from pspkit.seeds import seed_of
 from pspkit.stylegan2 import Discriminator, Generator
 
-HEADS_DECODER = GeneratorConfig(size=64, n_mlp=4, channel_multiplier=0.125, max_channels=96)
 DRAWN, SHOWN = 48, 24  # on a sheet: heads that the generator drew, real heads
 
 
@@ -27,7 +26,7 @@ class AdversarialConfig:
     Source: Karras et al. 2020 (StyleGAN2), appendix B.
     """
 
-    decoder: GeneratorConfig = HEADS_DECODER
+    decoder: GeneratorConfig = CONFIGS["cpu"].decoder
     heads: int = 20_000  # heads to render
     views: int = 4  # heads in a row that are one person
     images: int = 300_000  # real heads shown until the end

@@ -72,7 +72,8 @@ class Trainer:
         out: the folder for what is kept; None keeps nothing.
 
     Raises:
-        PspkitError: no such precision or optimiser, fewer pairs than a step takes, or nothing to validate on.
+        PspkitError: no such precision or optimiser, a count below 1, fewer pairs than a step takes, or nothing to
+            validate on.
 
     Source: Richardson et al. 2021, section 3.2 and appendix.
     """
@@ -86,6 +87,9 @@ class Trainer:
         config: TrainingConfig,
         out: str | Path | None = None,
     ) -> None:
+        for name in ("steps", "batch", "accumulate", "validate_every", "save_every"):
+            if getattr(config, name) < 1:
+                raise PspkitError(f"{name}: got {getattr(config, name)}, needs at least 1.")
         self.accelerator = accelerator = _accelerator(config, idle=psp.encoder.config.n_styles <= MIDDLE)
         self.device, self.config = accelerator.device, config
         self.training, self.validation = training, validation
@@ -315,6 +319,8 @@ def _accelerator(config: TrainingConfig, idle: bool) -> "Accelerator":
 
     check_choice("precision", config.precision, (*PRECISIONS, "auto"))
     precision = native_precision() if config.precision == "auto" else config.precision
+    if precision == "float16" and not torch.accelerator.is_available():
+        raise PspkitError("precision: float16 needs a GPU. Choose float32, bfloat16 or auto.")
     AcceleratorState._reset_state()  # or one process could not train in two precisions, one after the other
     return Accelerator(
         cpu=not torch.accelerator.is_available(),
