@@ -344,7 +344,7 @@ def make_optimizer(psp: PSP, config: TrainingConfig) -> torch.optim.Optimizer:
     check_choice("optimizer", config.optimizer, OPTIMIZERS)
     learning = [parameter for parameter in psp.parameters() if parameter.requires_grad]
     if config.optimizer == "adam":
-        return torch.optim.Adam(learning, lr=config.lr)
+        return torch.optim.Adam(learning, lr=config.lr, fused=True)
     from pytorch_optimizer import Ranger
 
     # The reference takes plain steps while the variance of few gradients says too little.
