@@ -8,7 +8,7 @@ from reference import answers, draw, fill, relative_error, state_dicts
 from benchmarks import textbook
 from pspkit import PspkitError
 from pspkit.config import CONFIGS
-from pspkit.stylegan2 import Discriminator, Generator, ModulatedConv2d
+from pspkit.stylegan2 import Discriminator, Generator, ModulatedConv2d, StyledConv
 
 TOLERANCE = 1e-4
 
@@ -123,6 +123,14 @@ def test_gradients_are_exact():
     generator.synthesis(codes).square().sum().backward()
     synthesis = [parameter for name, parameter in generator.named_parameters() if not name.startswith("style")]
     assert all(parameter.grad.abs().sum() > 0 for parameter in synthesis)
+
+
+def test_a_styled_convolution_without_demodulation():
+    torch.manual_seed(0)
+    layer = StyledConv(4, 6, 8)
+    layer.conv.demodulate = False
+    x, w, noise = torch.randn(2, 4, 8, 8), torch.randn(2, 8), torch.randn(1, 1, 8, 8)
+    torch.testing.assert_close(layer(x.clone(), w, noise), textbook.styled_conv(layer, x, w, noise))
 
 
 @pytest.mark.parametrize("noise", ["fixed", "random"])

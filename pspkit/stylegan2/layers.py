@@ -113,7 +113,7 @@ class ScaledConvolution(torch.autograd.Function):
         """Features (N, C, H, W), style (N, C), weight (out, C, k, k); a blur where the side is doubled."""
         ctx.save_for_backward(x, style, weight)
         ctx.blur = blur
-        return convolve(scale_channels(x, style, False), weight, blur)
+        return convolution(scale_channels(x, style, False), weight, blur)
 
     @staticmethod
     @once_differentiable
@@ -138,7 +138,7 @@ class ScaledConvolution(torch.autograd.Function):
         return scale_channels(product_gradient, style, True), style_gradient, weight_gradient, None
 
 
-def convolve(x: Tensor, weight: Tensor, blur: Blur | None) -> Tensor:
+def convolution(x: Tensor, weight: Tensor, blur: Blur | None) -> Tensor:
     """Convolves; with a blur the convolution is transposed with stride 2 and its result is blurred."""
     if blur is None:
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
@@ -196,17 +196,17 @@ class ModulatedConv2d(nn.Module):
         x, demodulation = self.convolve(x, w, inplace)
         return scale_channels(x, demodulation, inplace) if self.demodulate else x
 
-    def convolve(self, x: Tensor, w: Tensor, inplace: bool = False) -> tuple[Tensor, Tensor | None]:
-        """As `forward`, but returns the features before demodulation, and d (N, out_channel), None without it."""
+    def convolve(self, x: Tensor, w: Tensor, inplace: bool = False) -> tuple[Tensor, Tensor]:
+        """As `forward`, but returns the features before demodulation, and d (N, out_channel), 1 without it."""
         style, weight = self.modulation(w) * self.scale, self.weight[0]
         if weight.shape[-1] == 1:  # one matrix product a picture: scaling its few weights spares a pass over x
             x = torch.einsum("nchw,noc->nohw", x, (weight[:, :, 0, 0] * style[:, None]).to(x.dtype))
         elif torch.is_grad_enabled() and not torch.compiler.is_compiling():
             x = ScaledConvolution.apply(x, style, weight, self.blur)
         else:
-            x = convolve(scale_channels(x, style, inplace), weight, self.blur)
+            x = convolution(scale_channels(x, style, inplace), weight, self.blur)
         if not self.demodulate:
-            return x, None
+            return x, style.new_ones(len(style), len(weight))
         power = F.linear(style.square(), torch.linalg.vector_norm(weight, dim=(2, 3)).square())
         return x, (power + 1e-8).rsqrt()
 
