@@ -41,6 +41,15 @@ class Heads(torch.utils.data.Dataset):
         return {"image": (colour + 0.1 * torch.randn(3, 64, 64, generator=generator)).clamp(-1, 1)}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The order of sums is that of the threads; one has one order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def unverified(monkeypatch):
     """Verification renders people, which takes longer than training four."""
