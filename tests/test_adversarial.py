@@ -1,3 +1,5 @@
+"""The decoder's training: its penalty, that it goes on exactly, and what it refuses."""
+
 import json
 from dataclasses import replace
 
@@ -19,6 +21,8 @@ from pspkit.checkpoints.files import read_file
 from pspkit.config import GeneratorConfig
 from pspkit.errors import CheckpointError
 from pspkit.stylegan2 import Generator
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CONFIG = AdversarialConfig(
     decoder=GeneratorConfig(size=8, style_dim=8, n_mlp=1, max_channels=4),

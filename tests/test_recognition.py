@@ -24,6 +24,8 @@ from pspkit.recognition import (
     verify,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = RecognitionConfig(
     network=BackboneConfig(18, "ir", 16, (4, 4, 8, 8), 8), heads=12, views=3, validation=4, epochs=3, batch=5
 )
@@ -39,15 +41,6 @@ class Heads(torch.utils.data.Dataset):
         generator = torch.Generator().manual_seed(index)
         colour = torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(index // 3)) * 2 - 1
         return {"image": (colour + 0.1 * torch.randn(3, 64, 64, generator=generator)).clamp(-1, 1)}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The order of sums is that of the threads; one has one order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
