@@ -6,6 +6,7 @@ reference's tensors; pretrained.py turns files into models and back; codes.py ke
 
 from pspkit.checkpoints.codes import load_codes, save_codes
 from pspkit.checkpoints.pretrained import (
+    BODY,
     Checkpoint,
     Differences,
     Pretrained,
@@ -15,6 +16,7 @@ from pspkit.checkpoints.pretrained import (
 )
 
 __all__ = [
+    "BODY",
     "Checkpoint",
     "Differences",
     "Pretrained",

@@ -18,6 +18,8 @@ from pspkit.errors import CheckpointError, PspkitError
 WEIGHTS_FORMAT = "pspkit"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 
+BODY = ("num_layers", "mode", "widths")  # what two bodies have in common where one takes the other's weights
+
 Config = PSPConfig | EncoderConfig | GeneratorConfig | MobileStyleGANConfig | BackboneConfig
 CONFIG_TYPES = {
     config.__name__: config
@@ -283,7 +285,7 @@ def load_backbone_weights(encoder: nn.Module, path: str | Path) -> tuple[str, ..
     Source: Richardson et al. 2021, section 4 (the encoder starts from ArcFace's backbone).
     """
     checkpoint = read_checkpoint(path).part(BackboneConfig)
-    for name in ("num_layers", "mode", "widths"):
+    for name in BODY:
         have, need = getattr(checkpoint.config, name), getattr(encoder.config, name)
         if have != need:
             raise CheckpointError(

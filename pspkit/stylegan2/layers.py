@@ -70,15 +70,16 @@ class Blur(nn.Module):
         self.pad, self.stride = pad, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = x.shape[1]
-        weight = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
-        return F.conv2d(x, weight, stride=self.stride, padding=self.pad, groups=channels)
+        return self._filter(x, self.pad, self.stride)
 
     def adjoint(self, x: Tensor) -> Tensor:
         """The gradient at the input from that at the output, for stride 1; the filter is symmetric."""
+        return self._filter(x, 3 - self.pad, 1)
+
+    def _filter(self, x: Tensor, pad: int, stride: int) -> Tensor:
         channels = x.shape[1]
         weight = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
-        return F.conv2d(x, weight, padding=3 - self.pad, groups=channels)
+        return F.conv2d(x, weight, stride=stride, padding=pad, groups=channels)
 
 
 class Upsample(nn.Module):
@@ -120,18 +121,18 @@ class ScaledConvolution(torch.autograd.Function):
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, style, weight = ctx.saved_tensors
         matching = weight.to(gradient.dtype)
-        weight_gradient = None
+        product, weight_gradient = None, None
+        if ctx.needs_input_grad[2]:
+            product = scale_channels(x, style, False).to(gradient.dtype)
         if ctx.blur is None:
             padding = weight.shape[-1] // 2
             product_gradient = F.conv_transpose2d(gradient, matching, padding=padding)
-            if ctx.needs_input_grad[2]:
-                product = scale_channels(x, style, False).to(gradient.dtype)
+            if product is not None:
                 weight_gradient = conv2d_weight(product, weight.shape, gradient, padding=padding)
         else:
             gradient = ctx.blur.adjoint(gradient)
             product_gradient = F.conv2d(gradient, matching.transpose(0, 1), stride=2)
-            if ctx.needs_input_grad[2]:
-                product = scale_channels(x, style, False).to(gradient.dtype)
+            if product is not None:
                 shape = weight.transpose(0, 1).shape
                 weight_gradient = conv2d_weight(gradient, shape, product, stride=2).transpose(0, 1)
         style_gradient = (product_gradient * x).sum((2, 3)).to(style.dtype)

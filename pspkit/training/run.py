@@ -7,7 +7,7 @@ from typing import Self
 
 import torch
 
-from pspkit.checkpoints import load_backbone_weights, read_checkpoint
+from pspkit.checkpoints import BODY, load_backbone_weights, read_checkpoint
 from pspkit.checkpoints.files import write_text
 from pspkit.config import CONFIGS, TRAININGS, BackboneConfig, EncoderConfig, TrainingConfig
 from pspkit.domains import get_domain
@@ -84,7 +84,7 @@ class Run:
         if not file or not Path(file).exists():
             return None
         body = read_checkpoint(file).part(BackboneConfig).config
-        fits = all(getattr(body, name) == getattr(config, name) for name in ("num_layers", "mode", "widths"))
+        fits = all(getattr(body, name) == getattr(config, name) for name in BODY)
         return file if fits else None
 
     def _encoder(self, n_styles: int, style_dim: int) -> Encoder:
