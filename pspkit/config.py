@@ -131,14 +131,19 @@ def n_styles(size: int) -> int:
     return 2 * (size.bit_length() - 1) - 2
 
 
-LAPTOP_ENCODER = EncoderConfig(num_layers=18, n_styles=10, input_size=64, widths=(32, 64, 128, 256), head_width=256)
+LAPTOP_ENCODER = EncoderConfig(
+    num_layers=18, n_styles=10, input_size=64, style_dim=256, widths=(16, 32, 64, 128), head_width=48
+)
 
 CONFIGS = {
     "smoke": PSPConfig(
         EncoderConfig(num_layers=18, n_styles=6, input_size=64, style_dim=64, widths=(8, 16, 32, 64), head_width=64),
         GeneratorConfig(size=16, style_dim=64, n_mlp=2, max_channels=64),
     ),
-    "cpu": PSPConfig(LAPTOP_ENCODER, GeneratorConfig(size=64, n_mlp=4, channel_multiplier=0.125, max_channels=96)),
+    "cpu": PSPConfig(
+        LAPTOP_ENCODER,
+        GeneratorConfig(size=64, style_dim=256, n_mlp=4, channel_multiplier=0.125, max_channels=96),
+    ),
     "gpu": PSPConfig(EncoderConfig(n_styles=12, input_size=128), GeneratorConfig(size=128, channel_multiplier=1)),
     "paper": PSPConfig(),
 }

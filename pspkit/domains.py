@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pspkit.backbone import Backbone
 from pspkit.config import CONFIGS, BackboneConfig, TrainingConfig
+from pspkit.encoders import Encoder
 from pspkit.errors import PspkitError, check_choice
 from pspkit.folders import FolderPairs
 from pspkit.heads import HeadsDataset
@@ -16,7 +17,7 @@ from pspkit.heads.dataset import EXTRAS
 from pspkit.losses import FACE_BOX, Box
 from pspkit.mobile_facenet import load_mobile_facenet
 from pspkit.mobile_stylegan import MobileStyleGAN, load_mobile_stylegan
-from pspkit.psp import load_decoder
+from pspkit.psp import PSP, load_decoder
 from pspkit.stylegan2 import Generator
 from pspkit.tasks import HeadPairs, LossWeights, PairDataset, get_task
 
@@ -67,6 +68,24 @@ class Domain:
             PspkitError: none comes with the domain, or the file cannot be used.
         """
         return load_decoder(path) if path else (self.own_decoder(profile, get_task(task).decoder), None)
+
+    def psp(self, task: str) -> PSP:
+        """The trained model of a task that comes with the domain, in evaluation mode.
+
+        Args:
+            task: a key of `TASKS`.
+
+        Raises:
+            PspkitError: none comes with the domain; says how to train one.
+        """
+        found = get_task(task)
+        path = WEIGHTS / f"{self.name}-{task}"
+        if not path.is_dir():
+            raise PspkitError(
+                f"{self.name}: no trained encoder for {task} comes with it. Train one (pspkit train --domain"
+                f" {self.name} --task {task} --out DIR), and load it with PSP.from_pretrained(DIR/best)."
+            )
+        return PSP(Encoder.from_pretrained(path), self.own_decoder("cpu", found.decoder)).eval()
 
     def identity(self, profile: str, path: str | Path | None = None) -> nn.Module:
         """The face-recognition network; `path` is a saved `Backbone` or the reference's. Raises as `decoder`."""

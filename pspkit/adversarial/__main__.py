@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pspkit.adversarial", description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything is kept")
     parser.add_argument("--resume", action="store_true", help="go on with the training in the folder")
-    for name in ("images", "heads", "batch", "lr", "gamma", "seed"):
+    for name in ("images", "supervised", "heads", "batch", "lr", "gamma", "seed"):
         kind = type(getattr(default, name))
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"default: {getattr(default, name)}")
     arguments = vars(parser.parse_args())

@@ -25,7 +25,7 @@ from pspkit.errors import CheckpointError, PspkitError
 FORMAT = "pspkit adversarial training"
 STATE, MODEL, LOG = "state.pt", "model", "log.jsonl"
 REPORT_IMAGES, SAMPLE_IMAGES, SAVE_SECONDS = 1_000, 10_000, 300
-CHANGEABLE = ("images", "lr", "gamma")  # what may be another when a training goes on
+CHANGEABLE = ("images", "supervised", "supervision", "lr", "gamma")  # what may be another when a training goes on
 
 
 def train_decoder(

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchvision.utils import make_grid
 
+from pspkit.adversarial.known import KnownLatents
 from pspkit.config import CONFIGS, GeneratorConfig
 from pspkit.errors import PspkitError
+from pspkit.perceptual import SMALLEST_SIDE, load_lpips
 from pspkit.seeds import seed_of
 from pspkit.stylegan2 import Discriminator, Generator
 
@@ -30,12 +32,14 @@ class AdversarialConfig:
     heads: int = 20_000  # heads to render
     views: int = 4  # heads in a row that are one person
     images: int = 300_000  # real heads shown until the end
-    batch: int = 8  # few: what counts early on is the number of steps
+    supervised: int = 150_000  # the first of them: the generator alone learns heads from their factors
+    supervision: float = 1.0  # weight of that afterwards; where both are 0 nothing but the pictures is looked at
+    batch: int = 16
     lr: float = 2e-3
     anneal_from: float = 0.7  # share of the images after which the rate falls to 0 along a line
     gamma: float = 1.0  # weight of the gradient penalty
     penalty_every: int = 16  # steps
-    mixing: float = 0.9  # share of drawn heads whose codes come from two z
+    mixing: float = 0.5  # share of drawn heads whose codes come from two z
     ema_images: int = 2_500  # half-life of the running average of the generator
     seed: int = 0
 
@@ -108,10 +112,14 @@ class AdversarialTrainer:
         self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         lazy = config.penalty_every / (config.penalty_every + 1)  # the penalty's own steps make up for the rest
         self.rates = (config.lr, config.lr * lazy)
+        style = list(generator.style.parameters())
+        rest = [parameter for name, parameter in generator.named_parameters() if not name.startswith("style.")]
         self.optimizers = (
-            torch.optim.Adam(generator.parameters(), betas=(0.0, 0.99)),
+            torch.optim.Adam([{"params": rest}, {"params": style}], betas=(0.0, 0.99)),
             torch.optim.Adam(discriminator.parameters(), betas=(0.0, 0.99**lazy)),
         )
+        self.known = KnownLatents(config.decoder.style_dim) if config.supervised or config.supervision else None
+        self.lpips = load_lpips().to(self.device) if self.known and decoder.size >= SMALLEST_SIDE else None
         self.step, self.seconds = 0, 0.0
         self.recent: list[Tensor] = []  # losses and scores since the last report
         self.penalty = 0.0
@@ -126,13 +134,41 @@ class AdversarialTrainer:
         Raises:
             PspkitError: a loss that is no number.
         """
-        start, config = time.perf_counter(), self.config
-        torch.manual_seed(seed_of(config.seed, self.step))
+        start = time.perf_counter()
+        torch.manual_seed(seed_of(self.config.seed, self.step))
         self._set_rates()
-        theirs = list(self.discriminator.parameters())
-        real = self._real()
+        if self.images < self.config.supervised:
+            self._supervised_step()
+        else:
+            self._adversarial_step()
+        self._update_average()
+        self.step += 1
+        self.seconds += time.perf_counter() - start
 
-        drawn = self._draw()
+    def _supervised_step(self) -> None:
+        """The generator learns to draw each head from its factors."""
+        chosen = self._chosen()
+        z = self.known(self.heads.factors[chosen]).to(self.device)
+        codes = self.generator.mapping(z)[:, None].expand(-1, self.generator.n_styles, -1)
+        loss = self._difference(self.generator.synthesis(codes, noise="random"), self._images(chosen)).mean()
+        loss.backward()
+        self._note(loss, *torch.zeros(3, device=self.device))
+        self.optimizers[0].step()
+        self.optimizers[0].zero_grad()
+
+    def _difference(self, drawn: Tensor, real: Tensor) -> Tensor:
+        """How far drawn heads (N, 3, size, size) are from the real ones: (N,)."""
+        difference = (drawn - real).abs().flatten(1).mean(1)
+        return difference if self.lpips is None else difference + self.lpips(drawn, real).flatten()
+
+    def _adversarial_step(self) -> None:
+        """Both networks, one step."""
+        config = self.config
+        theirs = list(self.discriminator.parameters())
+        chosen = self._chosen()
+        real = self._images(chosen)
+
+        drawn, mixed = self._draw(chosen)
         seen = drawn.detach().requires_grad_()
         score_real, score_drawn = self.discriminator(real), self.discriminator(seen)
         loss_g = F.softplus(-score_drawn).mean()
@@ -140,6 +176,10 @@ class AdversarialTrainer:
         self._note(loss_g, loss_d, score_real.mean(), score_drawn.mean())
         (gradient,) = torch.autograd.grad(loss_g, seen, retain_graph=True)
         loss_d.backward(inputs=theirs)
+        if config.supervision:
+            apart = (self._difference(drawn, real) * ~mixed).mean() * config.supervision
+            (supervised,) = torch.autograd.grad(apart, drawn, retain_graph=True)
+            gradient = gradient + supervised
         drawn.backward(gradient)
         for optimizer in self.optimizers:
             optimizer.step()
@@ -151,9 +191,6 @@ class AdversarialTrainer:
             self.optimizers[1].step()
             self.optimizers[1].zero_grad()
             self.penalty = penalty.item()
-        self._update_average()
-        self.step += 1
-        self.seconds += time.perf_counter() - start
 
     def report(self) -> AdversarialReport:
         """What happened since the last report."""
@@ -202,28 +239,42 @@ class AdversarialTrainer:
         done, anneal_from = self.images / self.config.images, self.config.anneal_from
         share = 1.0 if done < anneal_from else (1 - done) / (1 - anneal_from)
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * share
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share
+        if self.images < self.config.supervised:
+            # Alone, the generator may have momentum, and a mapping network as quick as the rest.
+            for group, factor in zip(self.optimizers[0].param_groups, (1, 30), strict=True):
+                group.update(betas=(0.9, 0.99), lr=rate * share * factor)
+        else:
+            for group in self.optimizers[0].param_groups:
+                group["betas"] = (0.0, 0.99)
 
-    def _real(self) -> Tensor:
-        """The next real heads, half of them mirrored: mirrored factors are as likely."""
+    def _chosen(self) -> list[int]:
+        """The numbers of the next real heads."""
         epoch, step = divmod(self.step, len(self.heads) // self.config.batch)
         order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.heads))
-        chosen = order[step * self.config.batch :][: self.config.batch]
-        images = torch.stack([self.heads[int(index)]["image"] for index in chosen])
-        mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
-        images = torch.where(mirrored, images.flip(3), images)
+        return order[step * self.config.batch :][: self.config.batch].tolist()
+
+    def _images(self, chosen: list[int]) -> Tensor:
+        """Real heads; half of them mirrored where no factors are looked at: mirrored factors are as likely."""
+        images = torch.stack([self.heads[index]["image"] for index in chosen])
+        if self.known is None:
+            mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
+            images = torch.where(mirrored, images.flip(3), images)
         return images.to(self.device)
 
-    def _draw(self) -> Tensor:
-        """Heads from random z, most of them with the coarse codes of one and the fine codes of another."""
+    def _draw(self, chosen: list[int]) -> tuple[Tensor, Tensor]:
+        """Heads, and (N,) which of them have the coarse codes of one z and the fine codes of another."""
         count, n_styles = self.config.batch, self.generator.n_styles
         z = torch.randn(2 * count, self.generator.style_dim)
+        if self.known is not None:
+            z[:count] = self.known(self.heads.factors[chosen])
         crossover = torch.randint(1, n_styles, (count,))
         crossover[torch.rand(count) >= self.config.mixing] = n_styles
         first = torch.arange(n_styles) < crossover[:, None]
         coarse, fine = self.generator.mapping(z.to(self.device))[:, None].chunk(2)
         codes = torch.where(first[..., None].to(self.device), coarse, fine)
-        return self.generator.synthesis(codes, noise="random")
+        return self.generator.synthesis(codes, noise="random"), (crossover < n_styles).to(self.device)
 
     @torch.no_grad()
     def _update_average(self) -> None:
