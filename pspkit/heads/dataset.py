@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +63,14 @@ class HeadsDataset(Dataset):
         if not 0 < count < 1 << 30:
             raise PspkitError(f"count: got {count}, needs 1 to {(1 << 30) - 1}.")
         self.factors = sample_factors(count, seed, start=FIRST_PERSON[split] * views, views=views)
-        name = "-".join([split, f"{count}x{size}px", f"seed{seed}", f"views{views}", *sorted(extras)])
+        name = "-".join([split, f"{count}x{size}px", f"seed{seed}", f"views{views}"])
         folder = (cache or cache_folder()) / f"heads-{_renderer_version()}" / name
-        shapes = {"image": (3, size, size), "labels": (size, size), "sketch": (1, size, size), "landmarks": (5, 2)}
-        shapes |= dict.fromkeys(extras, shapes["image"])
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folder}.lock"):  # of several processes one renders, the others wait and read
-                self._arrays = _fill(folder, shapes, self.factors, size)
+                self._arrays = {}
+                for what in ("plain", *extras):
+                    self._arrays |= _fill(folder, what, self.factors, size)
         except OSError as error:
             raise PspkitError(
                 f"{folder}: could not be written ({error.strerror or error}). Make it writable, with room "
@@ -125,10 +125,13 @@ def export(factors: Factors, size: int, folder: Path, *, look: str = "plain") ->
         ) from error
 
 
-def _fill(folder: Path, shapes: dict[str, tuple], factors: Factors, size: int) -> dict[str, np.ndarray]:
-    """The arrays of a folder, after rendering what they lack."""
+def _fill(folder: Path, what: str, factors: Factors, size: int) -> dict[str, np.ndarray]:
+    """The arrays of "plain" heads, or of an extra, after rendering what they lack."""
+    shapes = {what: (3, size, size)}
+    if what == "plain":
+        shapes = {"image": (3, size, size), "labels": (size, size), "sketch": (1, size, size), "landmarks": (5, 2)}
     files = {name: folder / f"{name}.npy" for name in shapes}
-    note = folder / "rendered"
+    note = folder / f"{what}.rendered"
     done = int(note.read_text()) if note.exists() and all(file.exists() for file in files.values()) else 0
     if done < len(factors):
         if not done:
@@ -136,11 +139,11 @@ def _fill(folder: Path, shapes: dict[str, tuple], factors: Factors, size: int) -
                 kind = np.float32 if name == "landmarks" else np.uint8
                 open_memmap(file, "w+", kind, (len(factors), *shapes[name]))
         arrays = {name: open_memmap(file, "r+") for name, file in files.items()}
-        for start, batch in _rendered(factors, size, extras=EXTRAS & shapes.keys(), done=done):
+        shown = front_view(factors) if what == "front_view" else factors
+        for start, batch in _rendered(shown, size, "toon" if what == "toon" else "plain", done):
             here = slice(start, start + AT_ONCE)
             for name, array in arrays.items():
-                array[here] = batch[name]
-            for array in arrays.values():
+                array[here] = batch["image" if name == what else name]
                 array.flush()
             done = min(here.stop, len(factors))
             with replacing(note) as part:
@@ -151,33 +154,25 @@ def _fill(folder: Path, shapes: dict[str, tuple], factors: Factors, size: int) -
 class _Batches(Dataset):
     """Batches of heads as bytes, for the worker processes of a DataLoader."""
 
-    def __init__(self, factors: Factors, size: int, look: str, extras: Set[str]) -> None:
-        self.factors, self.size, self.look, self.extras = factors, size, look, extras
+    def __init__(self, factors: Factors, size: int, look: str) -> None:
+        self.factors, self.size, self.look = factors, size, look
 
     def __getitem__(self, start: int) -> tuple[int, dict[str, Tensor]]:
-        heads = self.factors[start : start + AT_ONCE]
-        seen = render(heads, self.size, look=self.look)
-        batch = {
+        seen = render(self.factors[start : start + AT_ONCE], self.size, look=self.look)
+        return start, {
             "image": _bytes(seen.image, 127.5, 1),
             "labels": seen.labels,
             "sketch": _bytes(seen.sketch, 255, 0),
             "landmarks": seen.landmarks,
         }
-        if "front_view" in self.extras:
-            batch["front_view"] = _bytes(render(front_view(heads), self.size).image, 127.5, 1)
-        if "toon" in self.extras:
-            batch["toon"] = _bytes(render(heads, self.size, look="toon").image, 127.5, 1)
-        return start, batch
 
 
-def _rendered(
-    factors: Factors, size: int, look: str = "plain", *, extras: Set[str] = frozenset(), done: int = 0
-) -> Iterator[tuple[int, dict[str, Tensor]]]:
+def _rendered(factors: Factors, size: int, look: str, done: int = 0) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """The numbers of the batches' first heads and the batches, from head `done` on."""
     starts = range(done, len(factors), AT_ONCE)
     several = len(starts) >= 4  # else starting processes takes longer than they save
     batches = DataLoader(
-        _Batches(factors, size, look, extras),
+        _Batches(factors, size, look),
         batch_size=None,
         sampler=starts,
         num_workers=torch.get_num_threads() if several else 0,
