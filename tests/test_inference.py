@@ -109,7 +109,7 @@ class TestNames:
     def test_only_what_is_missing_is_added(self, psp, tmp_path):
         given = photo(tmp_path / "a.png")
         translate(psp, [given], tmp_path / "out", task="encode")
-        summary = translate(psp, [given], tmp_path / "out", task="encode", save_codes=True)
+        summary = translate(psp, str(given), tmp_path / "out", task="encode", save_codes=True)
         assert summary.written == [tmp_path / "out/a.safetensors"]
 
     def test_a_file_given_twice_is_translated_once(self, psp, tmp_path):
@@ -374,6 +374,8 @@ class TestCodes:
         for overwrite, written in ((False, 2), (False, 0), (True, 2)):
             summary = decode_files(psp.decoder, [tmp_path / "codes.safetensors"], tmp_path / "out", overwrite=overwrite)
             assert len(summary.written) == written
+        with pytest.raises(PspkitError, match=r"batch: got 0, needs at least 1"):
+            decode_files(psp.decoder, [tmp_path / "codes.safetensors"], tmp_path / "out", batch=0)
 
     def test_too_many_at_once_for_the_device(self, psp, tmp_path, monkeypatch):
         def full(*_):

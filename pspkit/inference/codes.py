@@ -14,7 +14,7 @@ from pspkit.domains import Decoder
 from pspkit.encoders import COARSE, MIDDLE
 from pspkit.errors import CheckpointError, PspkitError
 from pspkit.inference.inputs import read_source
-from pspkit.inference.results import Job, Summary, finish, numbered, start
+from pspkit.inference.results import Job, Summary, check_jobs, numbered, write_job
 from pspkit.pictures import open_picture
 from pspkit.projection import project
 from pspkit.psp import PSP
@@ -134,8 +134,8 @@ def load_w_plus(decoder: Decoder, path: Path | str) -> Tensor:
 
 def split_row(path: Path | str) -> tuple[Path, int | None]:
     """A path that may end in `:3`, and that number."""
-    numbered = re.fullmatch(r"(.+\.safetensors):(\d+)", str(path))
-    return (Path(numbered[1]), int(numbered[2])) if numbered else (Path(path), None)
+    both = re.fullmatch(r"(.+\.safetensors):(\d+)", str(path))
+    return (Path(both[1]), int(both[2])) if both else (Path(path), None)
 
 
 def is_codes(path: Path | str) -> bool:
@@ -176,8 +176,10 @@ def decode_files(
         What became of every file.
 
     Raises:
-        PspkitError: two files would give one picture, or `out` is a file.
+        PspkitError: two files would give one picture, `out` is a file, or a batch of none.
     """
+    if batch < 1:
+        raise PspkitError(f"batch: got {batch}, needs at least 1.")
     out, jobs, codes, failed = Path(out), [], {}, {}
     for path in map(Path, paths):
         file, row = split_row(path)
@@ -188,7 +190,7 @@ def decode_files(
             continue
         name = file.stem if row is None else f"{file.stem}-{row}"
         jobs.append(Job(path, name, numbered(out / name, len(codes[path])), []))
-    jobs, summary = start(jobs, failed, out, overwrite)
+    jobs, summary = check_jobs(jobs, failed, out, overwrite)
     for job in tqdm(jobs, "decoding", unit="file", disable=None):
-        finish(job, draw(decoder, codes[job.path], batch)[:, None], codes[job.path], overwrite, summary)
+        write_job(job, draw(decoder, codes[job.path], batch)[:, None], codes[job.path], overwrite, summary)
     return summary

@@ -1,7 +1,7 @@
 """What inference writes: PNG pictures, and an account of what was done."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -38,13 +38,15 @@ class Summary:
             self.remarks.setdefault(text, []).append(path)
 
     def __str__(self) -> str:
-        lines = [f"{text}: {_some(paths)}" for text, paths in self.remarks.items()]
+        lines = [f"note: {text}: {_some(paths)}" for text, paths in self.remarks.items()]
         if self.existing:
-            lines.append(f"{_inputs(self.existing)} skipped, the results are there already: {_some(self.existing)}")
+            lines.append(
+                f"{_count(self.existing, 'input')} skipped, the results are there already: {_some(self.existing)}"
+            )
         if self.failed:
-            lines.append(f"{_inputs(self.failed)} left out:")
+            lines.append(f"{_count(self.failed, 'input')} left out:")
             lines += [f"  {reason}" for reason in self.failed.values()]
-        return "\n".join([*lines, f"{len(self.written)} file{'' if len(self.written) == 1 else 's'} written"])
+        return "\n".join([*lines, f"{_count(self.written, 'file')} written"])
 
 
 class Job(NamedTuple):
@@ -60,7 +62,7 @@ class Job(NamedTuple):
         return [path for path in (*self.pictures, *self.codes) if overwrite or not path.exists()]
 
 
-def start(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrite: bool) -> tuple[list[Job], Summary]:
+def check_jobs(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrite: bool) -> tuple[list[Job], Summary]:
     """Checks where results are to go, before anything is computed.
 
     Args:
@@ -94,12 +96,14 @@ def start(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrite: bo
         if rivals:
             continue
         givers |= dict.fromkeys(files, job.path)
-        (todo if job.due(overwrite) else summary.existing).append(job)
-    summary.existing = [job.path for job in summary.existing]
+        if job.due(overwrite):
+            todo.append(job)
+        else:
+            summary.existing.append(job.path)
     return todo, summary
 
 
-def finish(job: Job, pictures: Tensor, codes: Tensor, overwrite: bool, summary: Summary) -> None:
+def write_job(job: Job, pictures: Tensor, codes: Tensor, overwrite: bool, summary: Summary) -> None:
     """Writes what a job gives, and notes it.
 
     Args:
@@ -123,9 +127,8 @@ def finish(job: Job, pictures: Tensor, codes: Tensor, overwrite: bool, summary: 
         summary.failed[job.path] = str(error)
 
 
-def _inputs(paths: Iterable[Path]) -> str:
-    count = len(list(paths))
-    return f"{count} input{'' if count == 1 else 's'}"
+def _count(paths: Collection[Path], what: str) -> str:
+    return f"{len(paths)} {what}{'' if len(paths) == 1 else 's'}"
 
 
 def _some(paths: list[Path]) -> str:

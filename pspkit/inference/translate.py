@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from pspkit.errors import PspkitError
 from pspkit.inference.codes import draw, parse_layers
 from pspkit.inference.inputs import Mask, find_masks, list_inputs, read_source
-from pspkit.inference.results import Job, Summary, finish, numbered, start
+from pspkit.inference.results import Job, Summary, check_jobs, numbered, write_job
 from pspkit.psp import PSP
 from pspkit.seeds import seed_of
 from pspkit.tasks import MASKS, Task, get_task
@@ -20,7 +20,7 @@ from pspkit.tasks import MASKS, Task, get_task
 
 def translate(
     psp: PSP,
-    paths: Sequence[Path | str],
+    paths: Path | str | Sequence[Path | str],
     out: Path | str,
     *,
     task: str,
@@ -44,7 +44,7 @@ def translate(
 
     Args:
         psp: the model, on the device it is to run on; it is put into evaluation mode.
-        paths: files and folders; folders are searched with all below them. A file is translated once.
+        paths: files and folders, or one of them; folders are searched with all below them. A file is translated once.
         out: the folder for the results, made where it is not there.
         task: what the model was trained for, a key of `TASKS`.
         factor: of super-resolution: how much smaller each picture is made first. 1, the default, takes it as it is.
@@ -78,13 +78,15 @@ def translate(
             raise PspkitError(f"{name}: got {value}, needs at least {least}.")
     side, chosen = encoder.input_size, parse_layers(layers, psp.decoder.n_styles)
     option_of = _options(task, found, side, factor, mask, seed)
+    if isinstance(paths, (str, Path)):
+        paths = [paths]
     out, count = Path(out), 1 if side_by_side else 1 + variants
     inputs, failed = list_inputs(paths, out)
     jobs = [
         Job(path, name, numbered(out / name, count), [out / f"{name}.safetensors"] if save_codes else [])
         for path, name in inputs
     ]
-    jobs, summary = start(jobs, failed, out, overwrite)
+    jobs, summary = check_jobs(jobs, failed, out, overwrite)
 
     psp.eval()
     with torch.inference_mode():
@@ -101,7 +103,7 @@ def translate(
             for index, job in enumerate(good):
                 files = pictures[index]
                 files = torch.cat([shown[index, None], files])[None] if side_by_side else files[:, None]
-                finish(job, files, codes[index], overwrite, summary)
+                write_job(job, files, codes[index], overwrite, summary)
     return summary
 
 
