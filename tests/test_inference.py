@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pspkit import PspkitError
+from pspkit import PspkitError, domains
 from pspkit.checkpoints import load_codes, save_codes
 from pspkit.config import CONFIGS
 from pspkit.domains import get_domain
@@ -433,6 +433,19 @@ class TestLayers:
 
 
 class TestModels:
+    def test_the_domains_own(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(domains, "WEIGHTS", tmp_path)
+        with pytest.raises(PspkitError, match=r"pspkit train --domain heads --task sketch --out DIR"):
+            find_psp("heads", "sketch")
+        config = CONFIGS["cpu"]
+        Encoder.from_config(replace(config.encoder, input_nc=1)).save_pretrained(tmp_path / "heads-sketch")
+        Generator.from_config(config.decoder).save_pretrained(tmp_path / "heads-plain-64")
+        psp = find_psp("heads", "sketch")
+        assert (psp.config.encoder.input_nc, psp.config.decoder.size) == (1, 64)
+        whole, decoder = find_parts("heads", "sketch")
+        assert whole.decoder is decoder
+        assert find_parts("heads", "encode")[0] is None
+
     def test_ones_own_model_or_the_folder_of_its_training(self, psp, tmp_path):
         psp.save_pretrained(tmp_path / "run/best")
         found = find_psp("heads", "encode", tmp_path / "run")
