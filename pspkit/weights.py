@@ -55,7 +55,7 @@ from pspkit.tasks import TASKS
 from pspkit.training.keeper import draw_sheet
 
 PLAIN, TOON, IDENTITY = "heads-plain-64", "heads-toon-64", "heads-identity"
-UNSEEN, SHOWN, PROJECTED, DRAWN = 256, 16, 64, 1_024  # heads that are measured, shown, projected, drawn
+UNSEEN, SHOWN, PROJECTED, DRAWN = 256, 16, 64, 512  # heads that are measured, shown, projected, drawn
 CHECKED = 8
 
 Measured = tuple[dict[str, float], Tensor | None]  # figures by name, and a sheet (3, H, W) in [0, 1]
@@ -74,7 +74,7 @@ def measure_decoder(decoder: Generator, look: str) -> Measured:
         drawn = in_batches(decoder, z).clamp(-1, 1)
         embed = _identity().embed
         precision, recall = precision_recall(in_batches(embed, real), in_batches(embed, drawn))
-    _, errors = project(decoder, real[:PROJECTED], steps=300)
+    _, errors = project(decoder, real[:PROJECTED], steps=200)
     figures = {
         "projection_l2": errors.mean().item(),
         "projection_l2_worst": errors.max().item(),
@@ -104,7 +104,7 @@ def measure_task(encoder: Encoder, task: str) -> Measured:
     found = asdict(likeness(output, target, _identity(), load_lpips(), mean_head(psp.decoder)))
     if task == "frontalize":
         inversion = psp if task == "encode" else get_domain("heads").psp("encode")
-        meter = YawMeter(inversion, HeadsDataset("validation", 2_048, encoder.config.input_size))
+        meter = YawMeter(inversion, HeadsDataset("validation", 1_024, encoder.config.input_size))
         found |= {"yaw": meter(output).abs().mean().item(), "yaw_before": meter(source).abs().mean().item()}
         found |= {"yaw_of_targets": meter(target).abs().mean().item(), "yaw_error": meter.error}
     if task == "super_resolution":
@@ -189,7 +189,7 @@ RECIPES = {
     ),
     "heads-encode": _task_recipe("encode"),
     **{
-        f"heads-{task}": _task_recipe(task, "--encoder", str(WEIGHTS / "heads-encode"), "--heads", "4000")
+        f"heads-{task}": _task_recipe(task, "--encoder", str(WEIGHTS / "heads-encode"), "--steps", "1000")
         for task in TASKS
         if task != "encode"
     },

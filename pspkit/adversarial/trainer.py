@@ -17,6 +17,7 @@ from pspkit.adversarial.known import WIDTH, FactorNetwork, KnownLatents, describ
 from pspkit.config import CONFIGS, GeneratorConfig
 from pspkit.errors import PspkitError
 from pspkit.heads import sample_factors
+from pspkit.perceptual import SMALLEST_SIDE, load_lpips
 from pspkit.seeds import seed_of
 from pspkit.stylegan2 import Discriminator, Generator
 
@@ -136,6 +137,7 @@ class AdversarialTrainer:
         taught = [{"params": generator.parameters()}, {"params": self.factors.parameters()}]
         self.teacher = torch.optim.Adam(taught, betas=(0.9, 0.99))
         self.known = KnownLatents(config.decoder.style_dim) if config.supervised or config.supervision else None
+        self.lpips = load_lpips().to(self.device) if self.known and decoder.size >= SMALLEST_SIDE else None
         self.step, self.seconds = 0, 0.0
         self.recent: list[Tensor] = []  # losses and scores since the last report
         self.penalty = 0.0
@@ -195,10 +197,7 @@ class AdversarialTrainer:
         self.average.style.load_state_dict(style.state_dict())
 
     def _difference(self, drawn: Tensor, real: Tensor) -> Tensor:
-        """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar.
-
-        No LPIPS: as long as nothing is in its place, its features like any texture better than a blur.
-        """
+        """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar."""
         return sum((F.avg_pool2d(drawn, side) - F.avg_pool2d(real, side)).abs().flatten(1).mean(1) for side in (1, 4))
 
     def _adversarial_step(self) -> None:
@@ -217,7 +216,10 @@ class AdversarialTrainer:
         (gradient,) = torch.autograd.grad(loss_g, seen, retain_graph=True)
         loss_d.backward(inputs=theirs)
         if config.supervision:
-            apart = (self._difference(drawn, real) * ~mixed).mean() * config.supervision
+            apart = self._difference(drawn, real)
+            if self.lpips is not None:  # not from the start: until all is in its place it likes any texture better
+                apart = apart + self.lpips(drawn, real).flatten() / 2
+            apart = (apart * ~mixed).mean() * config.supervision
             (supervised,) = torch.autograd.grad(apart, drawn, retain_graph=True)
             gradient = gradient + supervised
         drawn.backward(gradient)
