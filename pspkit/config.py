@@ -162,15 +162,15 @@ TRAININGS = {
         workers=0,
     ),
     "cpu": TrainingConfig(
-        steps=3_000,
+        steps=2_400,
         lr=1e-3,
         anneal_from=0.5,
         ema_decay=0.99,
         precision="auto",
         heads=4_000,
         validation=64,
-        validate_every=500,
-        save_every=250,
+        validate_every=400,
+        save_every=200,
         workers=0,
     ),
     "gpu": TrainingConfig(

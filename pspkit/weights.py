@@ -185,11 +185,13 @@ RECIPES = {
         check=lambda network: verify(network, "test", CHECKED).same,
     ),
     TOON: _decoder_recipe(
-        "toon", "--look", "toon", "--start", PLAIN, "--heads", "4000", "--supervised", "16000", "--images", "24000"
+        "toon", "--look", "toon", "--start", PLAIN, "--heads", "2000", "--supervised", "12000", "--images", "12000"
     ),
     "heads-encode": _task_recipe("encode"),
     **{
-        f"heads-{task}": _task_recipe(task, "--encoder", str(WEIGHTS / "heads-encode"), "--steps", "1000")
+        f"heads-{task}": _task_recipe(
+            task, "--encoder", str(WEIGHTS / "heads-encode"), "--heads", "2000", "--steps", "600"
+        )
         for task in TASKS
         if task != "encode"
     },

@@ -14,7 +14,7 @@ ROOMS = [
     *("stylegan2", "backbone", "encoders", "mobile_stylegan", "psp", "projection", "fast", "mobile_facenet"),
     *("labels", "pictures", "heads", "tasks", "folders"),
     *("perceptual", "losses", "metrics", "domains", "inference", "training", "recognition", "adversarial", "weights"),
-    *("show", "explore", "check", "course", "cli"),
+    *("show", "explore", "check", "pages", "course", "cli"),
 ]
 CHEAP = ROOMS[: ROOMS.index("show")]
 

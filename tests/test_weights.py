@@ -13,7 +13,7 @@ from pspkit.domains import WEIGHTS
 from pspkit.errors import CheckpointError, PspkitError
 from pspkit.weights import IDENTITY, RECIPES, store, train, write_overview
 
-SHIPPED = [name for name, recipe in RECIPES.items() if recipe.ships]
+SHIPPED = [name for name in RECIPES if (WEIGHTS / name / "model.safetensors").exists()]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
