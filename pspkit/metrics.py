@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from pspkit.heads import HeadsDataset
+from pspkit.heads.dataset import EXTRAS
 from pspkit.losses import IdentityLoss
-from pspkit.psp import PSP, estimate_latent_avg
-from pspkit.stylegan2 import Generator
-from pspkit.tasks import HeadPairs, PairDataset
+from pspkit.psp import PSP
+from pspkit.tasks import HeadPairs, PairDataset, get_task
 
 BATCH = 32
 RIDGE = 1e-2  # of the yaw's regression, relative to the features' variance
@@ -42,9 +42,8 @@ class Likeness:
 
 def unseen_pairs(task: str, count: int = 256, size: int = 64) -> HeadPairs:
     """Pairs of a task from heads of the split "test", each of another person."""
-    target = "image" if (kind := HeadPairs([], task).recipe.target) in ("own", "partner") else kind
-    extras = () if target == "image" else (target,)
-    return HeadPairs(HeadsDataset("test", count, size, extras=extras), task, size, training=False)
+    heads = HeadsDataset("test", count, size, extras=tuple({get_task(task).heads.target} & EXTRAS))
+    return HeadPairs(heads, task, size, training=False)
 
 
 @torch.no_grad()
@@ -81,11 +80,10 @@ def likeness(output: Tensor, target: Tensor, identity: IdentityLoss, lpips: nn.M
     )
 
 
-def mean_head(decoder: Generator) -> Tensor:
-    """The picture (1, 3, size, size) of a decoder's average latent, clamped to [-1, 1]."""
-    with torch.no_grad():
-        codes = estimate_latent_avg(decoder).expand(1, decoder.n_styles, -1)
-        return decoder.synthesis(codes).clamp(-1, 1)
+@torch.no_grad()
+def mean_head(psp: PSP) -> Tensor:
+    """The picture (1, 3, size, size) of a model's average latent, clamped to [-1, 1]."""
+    return psp.decode(psp.latent_avg[None]).clamp(-1, 1)
 
 
 def in_batches(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 `data/PICTURES.md` is the table of what each kind of file becomes.
 """
 
+import io
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision import tv_tensors
+from torchvision.transforms.v2.functional import to_pil_image
 
+from pspkit.checkpoints.files import write_bytes
 from pspkit.errors import PspkitError, check_choice
 from pspkit.labels import LABELS, LabelMap, check_labels
 
@@ -97,6 +100,17 @@ def to_picture(picture: Image.Image | Tensor, kind: str = "picture") -> Picture:
     if kind == "picture" and picture.is_floating_point():
         picture = (picture + 1) / 2
     return tv_tensors.Image(picture)
+
+
+def write_picture(path: Path, picture: Tensor) -> None:
+    """Writes a picture (3, H, W) in [0, 1] in the format that its name ends in, a JPEG at quality 92.
+
+    Raises:
+        CheckpointError: it could not be written; what stood there is untouched.
+    """
+    file = io.BytesIO()
+    to_pil_image(picture).save(file, picture_formats()[path.suffix], quality=92)
+    write_bytes(path, file.getvalue())
 
 
 def _open(path: Path) -> Image.Image:

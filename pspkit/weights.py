@@ -14,7 +14,6 @@ and data/weights/README.md is written anew from all cards.
 
 import argparse
 import datetime
-import io
 import json
 import platform
 import shlex
@@ -27,15 +26,15 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import to_pil_image
 from torchvision.utils import make_grid
 
 from pspkit.backbone import Backbone
-from pspkit.checkpoints.files import write_bytes, write_text
+from pspkit.checkpoints.files import write_text
 from pspkit.domains import WEIGHTS, get_domain
 from pspkit.encoders import Encoder
 from pspkit.errors import PspkitError, check_choice
 from pspkit.heads import HeadsDataset
+from pspkit.heads.dataset import EXTRAS, picture_key
 from pspkit.losses import IdentityLoss
 from pspkit.metrics import (
     YawMeter,
@@ -47,11 +46,12 @@ from pspkit.metrics import (
     unseen_pairs,
 )
 from pspkit.perceptual import load_lpips
+from pspkit.pictures import write_picture
 from pspkit.projection import project
 from pspkit.psp import PSP
 from pspkit.recognition import verify
 from pspkit.stylegan2 import Generator
-from pspkit.tasks import TASKS
+from pspkit.tasks import TASKS, PairDataset
 from pspkit.training.keeper import draw_sheet
 
 PLAIN, TOON, IDENTITY = "heads-plain-64", "heads-toon-64", "heads-identity"
@@ -91,9 +91,8 @@ def check_decoder(decoder: Generator, look: str) -> float:
 
 
 def _unseen(look: str, count: int, size: int) -> Tensor:
-    extras = () if look == "plain" else (look,)
-    heads = HeadsDataset("test", count, size, extras=extras)
-    return torch.stack([heads[index][extras[0] if extras else "image"] for index in range(len(heads))])
+    heads = HeadsDataset("test", count, size, extras=tuple({look} & EXTRAS))
+    return torch.stack([heads[index][picture_key(look)] for index in range(len(heads))])
 
 
 def measure_task(encoder: Encoder, task: str) -> Measured:
@@ -101,10 +100,11 @@ def measure_task(encoder: Encoder, task: str) -> Measured:
     psp = _psp(encoder, task)
     pairs = unseen_pairs(task, UNSEEN, encoder.config.input_size)
     source, output, target = translate_pairs(psp, pairs)
-    found = asdict(likeness(output, target, _identity(), load_lpips(), mean_head(psp.decoder)))
+    found = asdict(likeness(output, target, _identity(), load_lpips(), mean_head(psp)))
     if task == "frontalize":
-        inversion = psp if task == "encode" else get_domain("heads").psp("encode")
-        meter = YawMeter(inversion, HeadsDataset("validation", 1_024, encoder.config.input_size))
+        meter = YawMeter(
+            get_domain("heads").psp("encode"), HeadsDataset("validation", 1_024, encoder.config.input_size)
+        )
         found |= {"yaw": meter(output).abs().mean().item(), "yaw_before": meter(source).abs().mean().item()}
         found |= {"yaw_of_targets": meter(target).abs().mean().item(), "yaw_error": meter.error}
     if task == "super_resolution":
@@ -122,7 +122,7 @@ def check_task(encoder: Encoder, task: str) -> float:
     return F.mse_loss(output, target).item()
 
 
-def _returned(output: Tensor, target: Tensor, pairs) -> dict[int, float]:
+def _returned(output: Tensor, target: Tensor, pairs: PairDataset) -> dict[int, float]:
     """How far outputs, made small again, are from the small pictures that they were made from."""
     options, found = pairs.recipe.options, {}
     for place, factor in enumerate(options):
@@ -137,7 +137,7 @@ class Recipe:
     """How one of the files comes about.
 
     Attributes:
-        command: the module that trains it, and its options.
+        command: the module that trains it, and its options; {runs} and {weights} stand for those folders.
         model: the folder of the training that holds it.
         kind: the class that loads it.
         measure: from the model to what its card says.
@@ -176,7 +176,7 @@ def _decoder_recipe(look: str, *options: str) -> Recipe:
 
 
 RECIPES = {
-    PLAIN: _decoder_recipe("plain"),
+    PLAIN: _decoder_recipe("plain", "--supervised", "212000", "--images", "212000"),
     IDENTITY: Recipe(
         ("pspkit.recognition",),
         "model",
@@ -185,13 +185,13 @@ RECIPES = {
         check=lambda network: verify(network, "test", CHECKED).same,
     ),
     TOON: _decoder_recipe(
-        "toon", "--look", "toon", "--start", PLAIN, "--heads", "2000", "--supervised", "12000", "--images", "12000"
+        "toon",
+        *("--look", "toon", "--start", f"{{runs}}/{PLAIN}"),
+        *("--heads", "2000", "--supervised", "12000", "--images", "12000"),
     ),
     "heads-encode": _task_recipe("encode"),
     **{
-        f"heads-{task}": _task_recipe(
-            task, "--encoder", str(WEIGHTS / "heads-encode"), "--heads", "2000", "--steps", "600"
-        )
+        f"heads-{task}": _task_recipe(task, "--encoder", "{weights}/heads-encode", "--heads", "2000", "--steps", "600")
         for task in TASKS
         if task != "encode"
     },
@@ -207,9 +207,9 @@ def train(name: str, runs: Path) -> None:
         PspkitError: the training failed.
     """
     out = runs / name
-    command = [*RECIPES[name].command, "--out", str(out), *(["--resume"] if (out / "state.pt").exists() else [])]
-    command = [str(runs / part) if part == PLAIN else part for part in command]
-    if subprocess.run([sys.executable, "-m", *command]).returncode:
+    command = [part.format(runs=runs, weights=WEIGHTS) for part in RECIPES[name].command]
+    resume = ["--resume"] if (out / "state.pt").exists() else []
+    if subprocess.run([sys.executable, "-m", *command, "--out", str(out), *resume]).returncode:
         raise PspkitError(f"{name}: its training stopped (see above). Start again to go on where it was.")
 
 
@@ -230,12 +230,10 @@ def store(name: str, runs: Path) -> None:
     log = (run / "log.jsonl").read_text(encoding="utf-8")
     write_text(folder / "log.jsonl", log)
     if sheet is not None:
-        picture = io.BytesIO()
-        to_pil_image(sheet.clamp(0, 1)).save(picture, "JPEG", quality=92)
-        write_bytes(folder / "sheet.jpg", picture.getvalue())
+        write_picture(folder / "sheet.jpg", sheet.clamp(0, 1))
     last = json.loads(log.splitlines()[-1])
     progress = next(unit for unit in ("step", "images", "epoch") if unit in last)
-    command = [part if part.startswith("-") else Path(part).name for part in recipe.command]
+    command = [part.format(runs="runs", weights="data/weights") for part in recipe.command]
     card = {
         "command": shlex.join(["python", "-m", *command, "--out", f"runs/{name}"]),
         "seed": 0,
@@ -275,7 +273,8 @@ def write_overview() -> None:
         steps = next(f"{card[unit]:,} {unit}" for unit in ("steps", "images", "epochs") if unit in card)
         lines += [f"## {name}", "", f"`{card['command']}`", ""]
         lines += [
-            f"{steps}, {card['seconds'] / 60:.0f} min, {card['hardware']}, seed {card['seed']}, {card['date']}.",
+            f"{steps}, {card['seconds'] / 60:.0f} min, {card['hardware']}, seed {card['seed']}, {card['date']}."
+            f" {card.get('remarks', '')}".rstrip(),
             "",
         ]
         lines += ["| measured | |", "|---|---|"]

@@ -6,12 +6,13 @@ from torch import nn
 
 from pspkit import metrics
 from pspkit.backbone import Backbone
-from pspkit.config import BackboneConfig, GeneratorConfig
+from pspkit.config import CONFIGS, BackboneConfig
+from pspkit.encoders import Encoder
 from pspkit.heads import HeadsDataset
 from pspkit.losses import IdentityLoss
 from pspkit.metrics import YawMeter, in_batches, likeness, mean_head, precision_recall, translate_pairs, unseen_pairs
 from pspkit.perceptual import load_lpips
-from pspkit.psp import estimate_latent_avg
+from pspkit.psp import PSP, estimate_latent_avg
 from pspkit.stylegan2 import Generator
 
 
@@ -44,11 +45,12 @@ def test_likeness_is_the_mean_over_pairs_whatever_the_batch(identity, monkeypatc
     assert whole.l2 == pytest.approx((output - target).square().mean().item())
 
 
-def test_the_mean_head_is_the_average_latents(identity):
+def test_the_mean_head_is_the_average_latents():
     torch.manual_seed(0)
-    decoder = Generator.from_config(GeneratorConfig(size=8, style_dim=8, n_mlp=1, max_channels=4))
-    codes = estimate_latent_avg(decoder).expand(1, decoder.n_styles, -1)
-    torch.testing.assert_close(mean_head(decoder), decoder.synthesis(codes).detach().clamp(-1, 1))
+    config = CONFIGS["smoke"]
+    psp = PSP(Encoder.from_config(config.encoder), Generator.from_config(config.decoder)).eval()
+    codes = estimate_latent_avg(psp.decoder).expand(1, psp.decoder.n_styles, -1)
+    torch.testing.assert_close(mean_head(psp), psp.decoder.synthesis(codes).detach().clamp(-1, 1))
 
 
 def test_pairs_are_translated_in_their_order(tmp_path, monkeypatch):

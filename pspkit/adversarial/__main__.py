@@ -9,6 +9,7 @@ from pathlib import Path
 from pspkit.adversarial import AdversarialConfig, read_config, train_decoder
 from pspkit.errors import PspkitError, check_choice
 from pspkit.heads import LOOKS, HeadsDataset
+from pspkit.heads.dataset import EXTRAS
 
 
 def main() -> None:
@@ -29,8 +30,8 @@ def main() -> None:
         **{name: value for name, value in arguments.items() if value is not None},
     )
     check_choice("look", config.look, LOOKS)
-    extras = () if config.look == "plain" else (config.look,)
-    heads = HeadsDataset("train", config.heads, config.decoder.size, views=config.views, extras=extras)
+    extras = {config.look} & EXTRAS
+    heads = HeadsDataset("train", config.heads, config.decoder.size, views=config.views, extras=tuple(extras))
     for report in train_decoder(config, heads, out, resume):
         print(json.dumps(asdict(report)), flush=True)
 

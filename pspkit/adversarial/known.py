@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import fields
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -70,8 +71,12 @@ class KnownLatents:
         if style_dim < WIDTH:
             raise PspkitError(f"style_dim: {style_dim}, but the heads' factors take {WIDTH} entries of z.")
         self.style_dim = style_dim
+
+    @cached_property
+    def pools(self) -> dict[str, list[Tensor]]:
+        """For each choice of a factor normal vectors that stand for it; seconds of work, so only once they are used."""
         generator = torch.Generator().manual_seed(0)
-        self.pools = {
+        return {
             field.name: _pool(field.metadata["odds"], generator) for _, field in COLUMNS if "names" in field.metadata
         }
 

@@ -6,21 +6,19 @@ log.jsonl         one line a report
 samples_*.png     drawn heads, always from the same z; below them two rows of real ones
 """
 
-import io
 import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms.v2.functional import to_pil_image
 
 from pspkit.adversarial.trainer import AdversarialConfig, AdversarialReport, AdversarialTrainer
-from pspkit.checkpoints.files import read_file, write_bytes, write_state, write_text
+from pspkit.checkpoints.files import read_file, write_state, write_text
 from pspkit.config import GeneratorConfig
 from pspkit.errors import CheckpointError, PspkitError
+from pspkit.pictures import write_picture
 
 FORMAT = "pspkit adversarial training"
 STATE, MODEL, LOG = "state.pt", "model", "log.jsonl"
@@ -64,7 +62,7 @@ def train_decoder(
         trainer.train_step()
         finished = trainer.images >= config.images
         if finished or _passed(trainer, SAMPLE_IMAGES):
-            _write_sheet(out / f"samples_{trainer.images:07}.png", trainer.sheet())
+            write_picture(out / f"samples_{trainer.images:07}.png", trainer.sheet())
         if finished or _passed(trainer, REPORT_IMAGES):
             report = trainer.report()
             lines.append(json.dumps(asdict(report)))
@@ -111,9 +109,3 @@ def _check_same(config: AdversarialConfig, kept: AdversarialConfig, out: Path) -
 def _passed(trainer: AdversarialTrainer, every: int) -> bool:
     """Whether the last step reached a multiple of so many images."""
     return trainer.images % every < trainer.config.batch
-
-
-def _write_sheet(path: Path, sheet: Tensor) -> None:
-    png = io.BytesIO()
-    to_pil_image(sheet).save(png, "PNG")
-    write_bytes(path, png.getvalue())

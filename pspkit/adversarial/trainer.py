@@ -1,7 +1,6 @@
 """The two networks, and a step of both."""
 
 import copy
-import math
 import time
 from dataclasses import asdict, dataclass
 
@@ -17,6 +16,7 @@ from pspkit.adversarial.known import WIDTH, FactorNetwork, KnownLatents, describ
 from pspkit.config import CONFIGS, GeneratorConfig
 from pspkit.errors import PspkitError
 from pspkit.heads import sample_factors
+from pspkit.heads.dataset import picture_key
 from pspkit.perceptual import SMALLEST_SIDE, load_lpips
 from pspkit.seeds import seed_of
 from pspkit.stylegan2 import Discriminator, Generator
@@ -87,14 +87,14 @@ def gradient_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
 
 
 class AdversarialTrainer:
-    """Generator G and discriminator D, one step of each at a time.
+    """Generator G and discriminator D; the generator may be told at first what to draw.
 
         loss_D = softplus(-D(x)) + softplus(D(G(z))) + gamma / 2 ‖∂D(x) / ∂x‖²
         loss_G = softplus(-D(G(z)))
 
-    Adversaries alone take long, but rendered heads tell what they show. So at first the generator
-    learns by itself to draw heads whose codes a second network F makes from their factors f; then the mapping network
-    learns from F; then both adversaries step, while half of the drawn heads stay told by their factors:
+    Adversaries alone take long, but rendered heads tell what they show. So at first the generator learns by itself to
+    draw heads whose codes a second network F makes from their factors f; then the mapping network learns from F; then
+    both adversaries step, while half of the drawn heads stay told by their factors:
 
         1. min_G,F  |G(F(f)) - x|      2. min_style  (style(z(f)) - F(f))²      3. loss_D, loss_G + supervision |...|
 
@@ -107,10 +107,10 @@ class AdversarialTrainer:
 
     Args:
         config: how.
-        heads: items with "image", (3, size, size) in [-1, 1].
+        heads: items with "image", or the look's name, (3, size, size) in [-1, 1]; under supervision their `factors`.
 
     Raises:
-        PspkitError: fewer heads than a batch.
+        PspkitError: fewer heads than a batch, or codes too short for what is known of a head.
 
     Source: Goodfellow et al. 2014, section 3, for the losses; Karras et al. 2020, appendix B.
     """
@@ -119,7 +119,7 @@ class AdversarialTrainer:
         if len(heads) < config.batch:
             raise PspkitError(f"heads: {len(heads)}, but a step takes {config.batch}. Render more or lower the batch.")
         self.config, self.heads = config, heads
-        self.picture = "image" if config.look == "plain" else config.look
+        self.picture = picture_key(config.look)
         self.device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
         torch.manual_seed(seed_of(config.seed))
         generator = Generator.from_config(config.decoder)
@@ -134,7 +134,6 @@ class AdversarialTrainer:
         self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         lazy = config.penalty_every / (config.penalty_every + 1)  # the penalty's own steps make up for the rest
         self.rates = (config.lr * (config.generator_rate if config.supervised else 1), config.lr * lazy)
-        self.fit = math.nan  # of the mapping network to the factors' codes: error by variance
         self.optimizers = (
             torch.optim.Adam(generator.parameters(), betas=(0.0, 0.99)),
             torch.optim.Adam(discriminator.parameters(), betas=(0.0, 0.99**lazy)),
@@ -156,7 +155,7 @@ class AdversarialTrainer:
         return self.step * self.config.batch
 
     def train_step(self) -> None:
-        """One step of both networks.
+        """One step, of the generator alone or of both networks.
 
         Raises:
             PspkitError: a loss that is no number.
@@ -185,8 +184,12 @@ class AdversarialTrainer:
         self.teacher.step()
         self.teacher.zero_grad()
 
-    def _fit_mapping(self) -> None:
-        """The mapping network learns to give, for the z of any head, the codes that its factors give."""
+    def _fit_mapping(self) -> float:
+        """The mapping network learns to give, for the z of any head, the codes that its factors give.
+
+        Returns:
+            Its last error, by the variance of those codes.
+        """
         style, config = self.generator.style, self.config
         optimizer = torch.optim.Adam(style.parameters(), betas=(0.9, 0.99))
         heads = sample_factors(FITTED_HEADS, config.seed, start=2 * len(self.heads))
@@ -202,8 +205,8 @@ class AdversarialTrainer:
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-        self.fit = (loss / wanted.var(0).mean()).item()
         self.average.style.load_state_dict(style.state_dict())
+        return (loss / wanted.var(0).mean()).item()
 
     def _difference(self, drawn: Tensor, real: Tensor) -> Tensor:
         """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar."""

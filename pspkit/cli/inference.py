@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pspkit.cli.parsing import add_command
+from pspkit.cli.parsing import TASKS, add_command
 from pspkit.errors import PspkitError
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pspkit.inference import Summary
 
 SOME_LEFT_OUT = 3  # the exit code where some inputs are done and others could not be
-TASKS = "encode, frontalize, sketch, segmentation, super_resolution, colorize, inpaint or toonify"
 LAYERS = "coarse (0-2: pose and shape), middle (3-6: features), fine (7 on: colours and texture), or a list as 0-3,8"
 
 

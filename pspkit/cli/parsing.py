@@ -4,6 +4,7 @@ import argparse
 import textwrap
 from collections.abc import Callable, Sequence
 
+TASKS = "encode, frontalize, sketch, segmentation, super_resolution, colorize, inpaint or toonify"
 WIDTH = 80  # columns of the narrowest terminal that the text is laid out for
 
 Handler = Callable[[argparse.Namespace], int | None]

@@ -4,12 +4,12 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from pspkit.cli.parsing import add_command
+from pspkit.cli.parsing import TASKS, add_command
 from pspkit.errors import PspkitError
 
 RUN_OPTIONS = {
     "domain": "heads (rendered ones, default), faces (photographs) or objects (anything else)",
-    "task": "encode (default), frontalize, sketch, segmentation, super_resolution, colorize, inpaint or toonify",
+    "task": f"{TASKS} (default: encode)",
     "profile": "sizes and steps: smoke, cpu, gpu or paper (default: PSPKIT_PROFILE, else by device)",
     "kind": "of the encoder: gradual (default), w or w_plus",
     "decoder": "file of a decoder (default: the domain's own)",

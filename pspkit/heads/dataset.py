@@ -23,8 +23,13 @@ from pspkit.heads.light import LOOKS
 from pspkit.heads.render import SIZES, render
 
 FIRST_PERSON = {"train": 0, "validation": 1 << 40, "test": 1 << 41}  # so far apart that no split reaches the next
-EXTRAS = {"front_view", "toon"}
-KINDS = {"plain": ("image", "labels", "sketch", "landmarks"), "front_view": ("image",), "toon": ("image",)}
+# What is rendered at a time: from names of a data set's items to names of what the renderer gives.
+KINDS = {
+    "plain": {name: name for name in ("image", "labels", "sketch", "landmarks")},
+    "front_view": {"front_view": "image"},
+    "toon": {"toon": "image"},
+}
+EXTRAS = KINDS.keys() - {"plain"}
 AT_ONCE, CHUNK = 32, 512  # heads that are rendered together, and that lie in one file
 
 
@@ -110,8 +115,7 @@ def export(factors: Factors, size: int, folder: Path, *, look: str = "plain") ->
     try:
         for name in ("images", "labels", "sketches"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        batches = [range(len(factors))[start : start + AT_ONCE] for start in range(0, len(factors), AT_ONCE)]
-        for start, batch in _rendered(factors, size, look, batches):
+        for start, batch in _rendered(factors, size, look, [range(len(factors))]):
             pictures = {
                 "images": batch["image"].permute(0, 2, 3, 1),
                 "labels": batch["labels"],
@@ -129,11 +133,16 @@ def export(factors: Factors, size: int, folder: Path, *, look: str = "plain") ->
         ) from error
 
 
+def picture_key(kind: str) -> str:
+    """Under which name an item holds a picture: that of an extra under its own, any other is the head's "image"."""
+    return kind if kind in EXTRAS else "image"
+
+
 def _fill(folder: Path, what: str, factors: Factors, size: int) -> dict[str, list[np.ndarray]]:
     """The chunks of "plain" heads or of an extra, by name, after rendering those that are not there."""
 
     def file(name: str, start: int) -> Path:
-        return folder / f"{name if what == 'plain' else what}-{start:07}.npy"
+        return folder / f"{name}-{start:07}.npy"
 
     def rows(path: Path) -> int:
         return len(np.load(path, mmap_mode="r")) if path.exists() else 0
@@ -141,18 +150,14 @@ def _fill(folder: Path, what: str, factors: Factors, size: int) -> dict[str, lis
     names, starts = KINDS[what], range(0, len(factors), CHUNK)
     spans = {start: range(start, min(start + CHUNK, len(factors))) for start in starts}
     missing = [span for start, span in spans.items() if min(rows(file(name, start)) for name in names) < len(span)]
-    batches = [span[here : here + AT_ONCE] for span in missing for here in range(0, len(span), AT_ONCE)]
     shown = front_view(factors) if what == "front_view" else factors
-    rendered = _rendered(shown, size, "toon" if what == "toon" else "plain", batches)
+    rendered = _rendered(shown, size, "toon" if what == "toon" else "plain", missing)
     for span in missing:
         parts = list(islice(rendered, -(-len(span) // AT_ONCE)))
-        for name in names:
+        for name, rendered_name in names.items():
             with replacing(file(name, span.start)) as part, part.open("wb") as stream:
-                np.save(stream, np.concatenate([batch[name].numpy() for _, batch in parts]))
-    return {
-        name if what == "plain" else what: [np.load(file(name, start), mmap_mode="r") for start in starts]
-        for name in names
-    }
+                np.save(stream, np.concatenate([batch[rendered_name].numpy() for _, batch in parts]))
+    return {name: [np.load(file(name, start), mmap_mode="r") for start in starts] for name in names}
 
 
 class _Batches(Dataset):
@@ -176,9 +181,10 @@ class _Batches(Dataset):
 
 
 def _rendered(
-    factors: Factors, size: int, look: str, batches: Sequence[range]
+    factors: Factors, size: int, look: str, spans: Sequence[range]
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """The numbers of the batches' first heads and the batches."""
+    """Some spans of heads, a batch at a time: the number of its first head, and the batch; none reaches over two."""
+    batches = [span[start : start + AT_ONCE] for span in spans for start in range(0, len(span), AT_ONCE)]
     several = len(batches) >= 4  # else starting processes takes longer than they save
     loader = DataLoader(
         _Batches(factors, size, look, batches),

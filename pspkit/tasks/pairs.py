@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from pspkit.errors import PspkitError
+from pspkit.heads.dataset import picture_key
 from pspkit.pictures import Picture, to_picture
 from pspkit.seeds import seed_of
 from pspkit.tasks.registry import Recipe, Task, get_task
@@ -103,8 +104,7 @@ class HeadPairs(PairDataset):
     def pictures(self, index: int) -> tuple[Picture, Picture]:
         """The rendered source and target of one head."""
         item = self.items[index]
-        target = "image" if self.recipe.target in ("own", "partner") else self.recipe.target
-        keys = ITEM_KEYS[self.task.source], target
+        keys = ITEM_KEYS[self.task.source], picture_key(self.recipe.target)
         for key in keys:
             if key not in item:
                 raise PspkitError(f"heads: item {index} has no {key!r}, which {self.task_name} needs. Render it too.")

@@ -10,17 +10,16 @@
 A run that was killed repeats what came after its state, and writes the same again.
 """
 
-import io
 import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from torchvision.transforms.v2.functional import to_pil_image
 from torchvision.utils import make_grid
 
-from pspkit.checkpoints.files import read_file, write_bytes, write_state, write_text
+from pspkit.checkpoints.files import read_file, write_state, write_text
+from pspkit.pictures import write_picture
 from pspkit.psp import PSP
 
 if TYPE_CHECKING:
@@ -55,9 +54,7 @@ class Keeper:
         if report.best:
             model.save_pretrained(self.folder / "best")
         sheet = draw_sheet(report.sheet)
-        jpeg = io.BytesIO()
-        to_pil_image(sheet).save(jpeg, "JPEG", quality=92)
-        write_bytes(self.folder / "sheets" / f"{report.step:06}.jpg", jpeg.getvalue())
+        write_picture(self.folder / "sheets" / f"{report.step:06}.jpg", sheet)
         self.board.add_image("validation", sheet, report.step)
         self.scalars(report.step, report.validation, "validation")
         self.lines.append({name: getattr(report, name) for name in ("step", "seconds", "training", "validation")})
