@@ -25,6 +25,7 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"  # what ships
 HEAD_BOX = Box(1 / 8, 7 / 8, 1 / 8, 7 / 8)  # a rendered head from chin to fringe, with hair and glasses
 HEAD_IDENTITY = WEIGHTS / "heads-identity"
 IDENTITY_SIDE = 48  # pixels: the head box of a picture of 64
+VIEWS = 4  # rendered heads in a row that are one person: one rendering serves every training
 MOCO_WEIGHT = 0.5  # in place of identity. Source: Tov et al. 2021 (e4e), appendix
 
 Decoder = Generator | MobileStyleGAN
@@ -156,7 +157,7 @@ def _folder_pairs(task: str, size: int, config: TrainingConfig, source: str | Pa
 def _head_pairs(task: str, size: int, config: TrainingConfig) -> Pairs:
     extras = {get_task(task).heads.target} & EXTRAS
     training, validation = (
-        HeadsDataset(split, count, size, extras=tuple(extras))
+        HeadsDataset(split, count, size, views=VIEWS, extras=tuple(extras))
         for split, count in (("train", config.heads), ("validation", config.validation))
     )
     return (
