@@ -28,7 +28,7 @@ def rows(pictures: Mapping[str, Sequence[Tensor]], titles: Sequence[str] = (), l
         lengths = ", ".join(f"{name} {len(row)}" for name, row in pictures.items())
         raise PspkitError(f"pictures: rows of different lengths ({lengths}). Give one picture a column to each.")
     (count,) = columns
-    side = min(largest, (WIDTH - 0.08 * max(map(len, pictures))) / count - 0.05)
+    side = min(largest, (WIDTH - 0.08 * (max(map(len, pictures)) + 1)) / count - 0.05)
     flat = [picture for row in pictures.values() for picture in row]
     return photos(flat, titles, columns=count, rows=list(pictures), side=side)
 
