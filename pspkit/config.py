@@ -132,7 +132,7 @@ def n_styles(size: int) -> int:
 
 
 LAPTOP_ENCODER = EncoderConfig(
-    num_layers=18, n_styles=10, input_size=64, style_dim=256, widths=(16, 32, 64, 128), head_width=48
+    num_layers=18, n_styles=10, input_size=64, style_dim=256, widths=(16, 32, 64, 128), head_width=64
 )
 
 CONFIGS = {

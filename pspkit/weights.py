@@ -56,6 +56,7 @@ from pspkit.training.keeper import draw_sheet
 
 PLAIN, TOON, IDENTITY = "heads-plain-64", "heads-toon-64", "heads-identity"
 UNSEEN, SHOWN, PROJECTED, DRAWN = 256, 16, 64, 1_024  # heads that are measured, shown, projected, drawn
+CHECKED = 8
 
 Measured = tuple[dict[str, float], Tensor | None]  # figures by name, and a sheet (3, H, W) in [0, 1]
 
@@ -67,9 +68,7 @@ def measure_identity(network: Backbone) -> Measured:
 
 def measure_decoder(decoder: Generator, look: str) -> Measured:
     """Fidelity, diversity, and how near unseen heads come by projection; 64 samples beside 64 heads."""
-    extras = () if look == "plain" else (look,)
-    heads = HeadsDataset("test", DRAWN, decoder.size, extras=extras)
-    real = torch.stack([heads[index][extras[0] if extras else "image"] for index in range(len(heads))])
+    real = _unseen(look, DRAWN, decoder.size)
     with torch.inference_mode():
         z = torch.randn(DRAWN, decoder.style_dim, generator=torch.Generator().manual_seed(0))
         drawn = in_batches(decoder, z).clamp(-1, 1)
@@ -84,6 +83,17 @@ def measure_decoder(decoder: Generator, look: str) -> Measured:
     }
     sides = [make_grid(side[:64].add(1).div(2), nrow=8, pad_value=1) for side in (drawn, real)]
     return figures, torch.cat([sides[0], torch.ones(3, sides[0].shape[1], 16), sides[1]], 2)
+
+
+def check_decoder(decoder: Generator, look: str) -> float:
+    """How near unseen heads come by a short projection."""
+    return project(decoder, _unseen(look, CHECKED, decoder.size), steps=20)[1].mean().item()
+
+
+def _unseen(look: str, count: int, size: int) -> Tensor:
+    extras = () if look == "plain" else (look,)
+    heads = HeadsDataset("test", count, size, extras=extras)
+    return torch.stack([heads[index][extras[0] if extras else "image"] for index in range(len(heads))])
 
 
 def measure_task(encoder: Encoder, task: str) -> Measured:
@@ -106,6 +116,12 @@ def measure_task(encoder: Encoder, task: str) -> Measured:
     return found, draw_sheet(rows)
 
 
+def check_task(encoder: Encoder, task: str) -> float:
+    """The mean squared error."""
+    _, output, target = translate_pairs(_psp(encoder, task), unseen_pairs(task, CHECKED, encoder.config.input_size))
+    return F.mse_loss(output, target).item()
+
+
 def _returned(output: Tensor, target: Tensor, pairs) -> dict[int, float]:
     """How far outputs, made small again, are from the small pictures that they were made from."""
     options, found = pairs.recipe.options, {}
@@ -125,6 +141,7 @@ class Recipe:
         model: the folder of the training that holds it.
         kind: the class that loads it.
         measure: from the model to what its card says.
+        check: one figure of the model on a few heads, which a test repeats.
         ships: whether the model itself is stored, or its card alone.
     """
 
@@ -132,26 +149,47 @@ class Recipe:
     model: str
     kind: type
     measure: Callable[[nn.Module], Measured]
+    check: Callable[[nn.Module], float]
     ships: bool = True
 
 
 def _task_recipe(task: str, *options: str, ships: bool = True) -> Recipe:
     command = ("pspkit", "train", "--domain", "heads", "--task", task, "--profile", "cpu", *options)
-    return Recipe(command, "best", Encoder, lambda encoder: measure_task(encoder, task), ships)
+    return Recipe(
+        command,
+        "best",
+        Encoder,
+        measure=lambda encoder: measure_task(encoder, task),
+        check=lambda encoder: check_task(encoder, task),
+        ships=ships,
+    )
+
+
+def _decoder_recipe(look: str, *options: str) -> Recipe:
+    return Recipe(
+        ("pspkit.adversarial", *options),
+        "model",
+        Generator,
+        measure=lambda decoder: measure_decoder(decoder, look),
+        check=lambda decoder: check_decoder(decoder, look),
+    )
 
 
 RECIPES = {
-    PLAIN: Recipe(("pspkit.adversarial",), "model", Generator, lambda decoder: measure_decoder(decoder, "plain")),
-    IDENTITY: Recipe(("pspkit.recognition",), "model", Backbone, measure_identity),
-    TOON: Recipe(
-        ("pspkit.adversarial", "--look", "toon", "--start", PLAIN, "--heads", "8000", "--images", "40000"),
+    PLAIN: _decoder_recipe("plain"),
+    IDENTITY: Recipe(
+        ("pspkit.recognition",),
         "model",
-        Generator,
-        lambda decoder: measure_decoder(decoder, "toon"),
+        Backbone,
+        measure=measure_identity,
+        check=lambda network: verify(network, "test", CHECKED).same,
+    ),
+    TOON: _decoder_recipe(
+        "toon", "--look", "toon", "--start", PLAIN, "--heads", "4000", "--supervised", "16000", "--images", "24000"
     ),
     "heads-encode": _task_recipe("encode"),
     **{
-        f"heads-{task}": _task_recipe(task, "--encoder", str(WEIGHTS / "heads-encode"), "--heads", "8000")
+        f"heads-{task}": _task_recipe(task, "--encoder", str(WEIGHTS / "heads-encode"), "--heads", "4000")
         for task in TASKS
         if task != "encode"
     },
@@ -206,6 +244,7 @@ def store(name: str, runs: Path) -> None:
         "date": datetime.date.today().isoformat(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "metrics": {key: round(value, 5) for key, value in figures.items()},
+        "check": recipe.check(model),
     }
     write_text(folder / "card.json", json.dumps(card, indent=2) + "\n")
 

@@ -17,7 +17,6 @@ from pspkit.adversarial.known import WIDTH, FactorNetwork, KnownLatents, describ
 from pspkit.config import CONFIGS, GeneratorConfig
 from pspkit.errors import PspkitError
 from pspkit.heads import sample_factors
-from pspkit.perceptual import SMALLEST_SIDE, load_lpips
 from pspkit.seeds import seed_of
 from pspkit.stylegan2 import Discriminator, Generator
 
@@ -34,14 +33,15 @@ class AdversarialConfig:
     """
 
     decoder: GeneratorConfig = CONFIGS["cpu"].decoder
+    discriminator: float = 0.5  # its channels by the decoder's: most of a step's time is its
     look: str = "plain"  # which of the heads' pictures it learns: "plain" or "toon"
     start: str = ""  # folder of a training whose networks to start from, and whose codes to keep
     heads: int = 20_000  # heads to render
     views: int = 4  # heads in a row that are one person
-    images: int = 160_000  # real heads shown until the end
-    supervised: int = 100_000  # the first of them: the generator alone learns heads from their factors
-    supervision: float = 1.0  # weight of that afterwards; where both are 0 nothing but the pictures is looked at
-    batch: int = 16
+    images: int = 150_000  # real heads shown until the end
+    supervised: int = 120_000  # the first of them: the generator alone learns heads from their factors
+    supervision: float = 20.0  # weight of that afterwards; where both are 0 nothing but the pictures is looked at
+    batch: int = 8  # few: what counts is the number of steps
     lr: float = 2e-3
     anneal_from: float = 0.7  # share of the images after which the rate falls to 0 along a line
     gamma: float = 1.0  # weight of the gradient penalty
@@ -114,7 +114,11 @@ class AdversarialTrainer:
         torch.manual_seed(seed_of(config.seed))
         generator = Generator.from_config(config.decoder)
         decoder = config.decoder
-        discriminator = Discriminator(decoder.size, decoder.channel_multiplier, decoder.max_channels)
+        discriminator = Discriminator(
+            decoder.size,
+            decoder.channel_multiplier * config.discriminator,
+            round(decoder.max_channels * config.discriminator),
+        )
         self.generator = generator.to(self.device)
         self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(generator).requires_grad_(False).eval()
@@ -132,7 +136,6 @@ class AdversarialTrainer:
         taught = [{"params": generator.parameters()}, {"params": self.factors.parameters()}]
         self.teacher = torch.optim.Adam(taught, betas=(0.9, 0.99))
         self.known = KnownLatents(config.decoder.style_dim) if config.supervised or config.supervision else None
-        self.lpips = load_lpips().to(self.device) if self.known and decoder.size >= SMALLEST_SIDE else None
         self.step, self.seconds = 0, 0.0
         self.recent: list[Tensor] = []  # losses and scores since the last report
         self.penalty = 0.0
@@ -192,9 +195,11 @@ class AdversarialTrainer:
         self.average.style.load_state_dict(style.state_dict())
 
     def _difference(self, drawn: Tensor, real: Tensor) -> Tensor:
-        """How far drawn heads (N, 3, size, size) are from the real ones: (N,)."""
-        difference = 3 * (drawn - real).abs().flatten(1).mean(1)
-        return difference if self.lpips is None else difference + self.lpips(drawn, real).flatten()
+        """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar.
+
+        No LPIPS: as long as nothing is in its place, its features like any texture better than a blur.
+        """
+        return sum((F.avg_pool2d(drawn, side) - F.avg_pool2d(real, side)).abs().flatten(1).mean(1) for side in (1, 4))
 
     def _adversarial_step(self) -> None:
         """Both networks, one step."""
