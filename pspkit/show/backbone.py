@@ -1,8 +1,9 @@
 """Figures of notebook 01: units in a row, the inside of one unit, gates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
@@ -119,4 +120,37 @@ def gates(before: Tensor, gate: Tensor, after: Tensor, titles: Sequence[str]) ->
         above.axis("off")
         below.axis("off")
     fig.subplots_adjust(0.05, 0.01, 0.99, 0.95, 0.06, 0.16)
+    return fig
+
+
+def openings(heads: Tensor, networks: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+    """How far some units of some networks open the gates of their channels for each of some pictures.
+
+    Args:
+        heads: (N, 3, H, W) in [-1, 1]; the rows of every panel.
+        networks: by their names, for each unit by its title the gates (N, channels) in (0, 1).
+    """
+    side, top = 0.25, 0.26
+    block = len(heads) * side + top
+    fig = Figure(figsize=(8.4, len(networks) * block))
+    width, height = fig.get_size_inches()
+    shades = LinearSegmentedColormap.from_list("open", ["white", COLOURS["accent"]])
+    for row, (name, units) in enumerate(networks.items()):
+        low = height - (row + 1) * block + 0.03
+        fig.text(0.12 / width, (low + len(heads) * side / 2) / height, name, rotation=90, va="center", ha="center",
+                 fontsize=9, weight="bold", color=INK)  # fmt: skip
+        for place, head in enumerate(heads):
+            bottom = low + (len(heads) - 1 - place) * side
+            ax = fig.add_axes((0.28 / width, bottom / height, side / width, side / height))
+            ax.imshow(to_pil(head), interpolation="lanczos")
+            ax.axis("off")
+        each = (width - 0.58) / len(units)
+        for column, (title, gate) in enumerate(units.items()):
+            left = 0.58 + column * each
+            ax = fig.add_axes((left / width, low / height, (each - 0.08) / width, len(heads) * side / height))
+            ordered = gate[:, gate.mean(0).argsort(descending=True)]
+            ax.imshow(ordered.numpy(force=True), cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+            ax.set_title(f"{title}, {gate.shape[1]} channels", fontsize=8.5, color=INK, pad=3)
+            ax.set(xticks=(), yticks=())
+            ax.spines[:].set_color(PALE)
     return fig

@@ -13,10 +13,10 @@ from torch import Tensor
 from pspkit.show.figure import COLOURS, INK, PALE, to_pil
 
 # Who reads a map gives it its colour: coarse styles c3, middle styles p2, fine styles p1.
-LEVEL_OF = {"c1": "fine", "c2": "middle", "c3": "coarse", "p2": "middle", "p1": "fine"}
+LEVEL_OF = {"c1": "fine", "c2": "middle", "c3": "coarse", "p2": "middle", "p1": "fine", "stem": "plain"}
 COLOUR_MAPS = {
     level: LinearSegmentedColormap.from_list(level, ["#10161c", COLOURS[level], "#fffaf0"])
-    for level in ("coarse", "middle", "fine")
+    for level in ("coarse", "middle", "fine", "plain")
 }
 
 
@@ -26,7 +26,7 @@ def draw_map(ax: Axes, feature: Tensor, level: str, limits: tuple[float, float] 
     Args:
         ax: an empty one.
         feature: (H, W).
-        level: "coarse", "middle" or "fine"; gives the colour.
+        level: "coarse", "middle", "fine" or "plain"; gives the colour.
         limits: values of the darkest and the lightest cell; all but the extreme hundredths unless given.
     """
     low, high = limits or between(feature)
@@ -45,28 +45,28 @@ def gallery(image: Tensor, levels: Mapping[str, Tensor], columns: int = 7) -> Fi
 
     Args:
         image: (3, H, W) in [-1, 1].
-        levels: maps (C, H, W) by name, one row each: "c1", "c2", "c3", "p2" or "p1".
+        levels: maps (C, H, W) by name, one row each: "c1", "c2", "c3", "p2", "p1" or "stem", and words that tell rows
+            of the same map apart.
         columns: channels a row.
     """
-    rows, side, left = len(levels), 1.02, 0.62
-    width, height = left + rows * 0.6 + 0.2 + columns * side, rows * side + 0.04
+    rows, side, left = len(levels), 1.02, 0.72
+    large = min(rows, 3) * 0.6
+    width, height = left + large + 0.2 + columns * side, rows * side + 0.04
     fig = Figure(figsize=(width, height))
 
     def place(x: float, y: float, size: float) -> Axes:
         return fig.add_axes((x / width, y / height, size / width, size / height))
 
-    photo = place(0.05, (height - rows * 0.6) / 2, rows * 0.6)
+    photo = place(0.05, (height - large) / 2, large)
     photo.imshow(to_pil(image))
     photo.axis("off")
     for row, (name, feature) in enumerate(levels.items()):
-        level, bottom = LEVEL_OF[name], height - (row + 1) * side
-        label = f"{name}\n{feature.shape[-1]}×{feature.shape[-1]}"
-        fig.text((left + rows * 0.6 + 0.08) / width, (bottom + side / 2) / height, label, ha="right", va="center",
+        level, bottom = LEVEL_OF[name.split()[0]], height - (row + 1) * side
+        label = "\n".join([*name.split(), f"{feature.shape[-1]}×{feature.shape[-1]}"])
+        fig.text((left + large + 0.08) / width, (bottom + side / 2) / height, label, ha="right", va="center",
                  fontsize=9, color=COLOURS[level], weight="bold")  # fmt: skip
         for column, channel in enumerate(lively(feature, columns)):
-            draw_map(
-                place(left + rows * 0.6 + 0.2 + column * side, bottom + 0.04, side - 0.06), feature[channel], level
-            )
+            draw_map(place(left + large + 0.2 + column * side, bottom + 0.04, side - 0.06), feature[channel], level)
     return fig
 
 
