@@ -97,7 +97,7 @@ def inversion(inputs: Tensor, codes: Tensor, outputs: Tensor, numbers: int = 64)
     titles = (
         (side / 2, "input"),
         (middle + wide / 2, f"{codes.shape[1]} codes, the first {numbers} of {codes.shape[2]} numbers each"),
-        (middle + wide + gap + side / 2, "output, drawn from the codes"),
+        (middle + wide + gap + side / 2, "output"),
     )
     for x, title in titles:
         fig.text(x / width, 1 - 0.05 / height, title, ha="center", va="top", fontsize=8.5, color=INK)
