@@ -55,7 +55,8 @@ from pspkit.tasks import TASKS
 from pspkit.training.keeper import draw_sheet
 
 PLAIN, TOON, IDENTITY = "heads-plain-64", "heads-toon-64", "heads-identity"
-UNSEEN, SHOWN, PROJECTED, DRAWN = 256, 16, 64, 1_024  # heads that are measured, shown, projected, drawn
+UNSEEN, SHOWN, PROJECTED, DRAWN = 256, 16, 64, 512  # heads that are measured, shown, projected, drawn
+CHECKED = 8
 
 Measured = tuple[dict[str, float], Tensor | None]  # figures by name, and a sheet (3, H, W) in [0, 1]
 
@@ -67,15 +68,13 @@ def measure_identity(network: Backbone) -> Measured:
 
 def measure_decoder(decoder: Generator, look: str) -> Measured:
     """Fidelity, diversity, and how near unseen heads come by projection; 64 samples beside 64 heads."""
-    extras = () if look == "plain" else (look,)
-    heads = HeadsDataset("test", DRAWN, decoder.size, extras=extras)
-    real = torch.stack([heads[index][extras[0] if extras else "image"] for index in range(len(heads))])
+    real = _unseen(look, DRAWN, decoder.size)
     with torch.inference_mode():
         z = torch.randn(DRAWN, decoder.style_dim, generator=torch.Generator().manual_seed(0))
         drawn = in_batches(decoder, z).clamp(-1, 1)
         embed = _identity().embed
         precision, recall = precision_recall(in_batches(embed, real), in_batches(embed, drawn))
-    _, errors = project(decoder, real[:PROJECTED], steps=300)
+    _, errors = project(decoder, real[:PROJECTED], steps=200)
     figures = {
         "projection_l2": errors.mean().item(),
         "projection_l2_worst": errors.max().item(),
@@ -86,6 +85,17 @@ def measure_decoder(decoder: Generator, look: str) -> Measured:
     return figures, torch.cat([sides[0], torch.ones(3, sides[0].shape[1], 16), sides[1]], 2)
 
 
+def check_decoder(decoder: Generator, look: str) -> float:
+    """How near unseen heads come by a short projection."""
+    return project(decoder, _unseen(look, CHECKED, decoder.size), steps=20)[1].mean().item()
+
+
+def _unseen(look: str, count: int, size: int) -> Tensor:
+    extras = () if look == "plain" else (look,)
+    heads = HeadsDataset("test", count, size, extras=extras)
+    return torch.stack([heads[index][extras[0] if extras else "image"] for index in range(len(heads))])
+
+
 def measure_task(encoder: Encoder, task: str) -> Measured:
     """Likeness to the truth on unseen heads, and what else the task promises."""
     psp = _psp(encoder, task)
@@ -94,7 +104,7 @@ def measure_task(encoder: Encoder, task: str) -> Measured:
     found = asdict(likeness(output, target, _identity(), load_lpips(), mean_head(psp.decoder)))
     if task == "frontalize":
         inversion = psp if task == "encode" else get_domain("heads").psp("encode")
-        meter = YawMeter(inversion, HeadsDataset("validation", 2_048, encoder.config.input_size))
+        meter = YawMeter(inversion, HeadsDataset("validation", 1_024, encoder.config.input_size))
         found |= {"yaw": meter(output).abs().mean().item(), "yaw_before": meter(source).abs().mean().item()}
         found |= {"yaw_of_targets": meter(target).abs().mean().item(), "yaw_error": meter.error}
     if task == "super_resolution":
@@ -104,6 +114,12 @@ def measure_task(encoder: Encoder, task: str) -> Measured:
         found["seen_l2"] = (((output - target) ** 2 * seen).sum() / (3 * seen.sum())).item()
     rows = torch.stack([pairs.task.show_source(source[:SHOWN]), output[:SHOWN], target[:SHOWN]])
     return found, draw_sheet(rows)
+
+
+def check_task(encoder: Encoder, task: str) -> float:
+    """The mean squared error."""
+    _, output, target = translate_pairs(_psp(encoder, task), unseen_pairs(task, CHECKED, encoder.config.input_size))
+    return F.mse_loss(output, target).item()
 
 
 def _returned(output: Tensor, target: Tensor, pairs) -> dict[int, float]:
@@ -125,6 +141,7 @@ class Recipe:
         model: the folder of the training that holds it.
         kind: the class that loads it.
         measure: from the model to what its card says.
+        check: one figure of the model on a few heads, which a test repeats.
         ships: whether the model itself is stored, or its card alone.
     """
 
@@ -132,26 +149,49 @@ class Recipe:
     model: str
     kind: type
     measure: Callable[[nn.Module], Measured]
+    check: Callable[[nn.Module], float]
     ships: bool = True
 
 
 def _task_recipe(task: str, *options: str, ships: bool = True) -> Recipe:
     command = ("pspkit", "train", "--domain", "heads", "--task", task, "--profile", "cpu", *options)
-    return Recipe(command, "best", Encoder, lambda encoder: measure_task(encoder, task), ships)
+    return Recipe(
+        command,
+        "best",
+        Encoder,
+        measure=lambda encoder: measure_task(encoder, task),
+        check=lambda encoder: check_task(encoder, task),
+        ships=ships,
+    )
+
+
+def _decoder_recipe(look: str, *options: str) -> Recipe:
+    return Recipe(
+        ("pspkit.adversarial", *options),
+        "model",
+        Generator,
+        measure=lambda decoder: measure_decoder(decoder, look),
+        check=lambda decoder: check_decoder(decoder, look),
+    )
 
 
 RECIPES = {
-    PLAIN: Recipe(("pspkit.adversarial",), "model", Generator, lambda decoder: measure_decoder(decoder, "plain")),
-    IDENTITY: Recipe(("pspkit.recognition",), "model", Backbone, measure_identity),
-    TOON: Recipe(
-        ("pspkit.adversarial", "--look", "toon", "--start", PLAIN, "--heads", "8000", "--images", "40000"),
+    PLAIN: _decoder_recipe("plain"),
+    IDENTITY: Recipe(
+        ("pspkit.recognition",),
         "model",
-        Generator,
-        lambda decoder: measure_decoder(decoder, "toon"),
+        Backbone,
+        measure=measure_identity,
+        check=lambda network: verify(network, "test", CHECKED).same,
+    ),
+    TOON: _decoder_recipe(
+        "toon", "--look", "toon", "--start", PLAIN, "--heads", "2000", "--supervised", "12000", "--images", "12000"
     ),
     "heads-encode": _task_recipe("encode"),
     **{
-        f"heads-{task}": _task_recipe(task, "--encoder", str(WEIGHTS / "heads-encode"), "--heads", "8000")
+        f"heads-{task}": _task_recipe(
+            task, "--encoder", str(WEIGHTS / "heads-encode"), "--heads", "2000", "--steps", "600"
+        )
         for task in TASKS
         if task != "encode"
     },
@@ -206,6 +246,7 @@ def store(name: str, runs: Path) -> None:
         "date": datetime.date.today().isoformat(),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "metrics": {key: round(value, 5) for key, value in figures.items()},
+        "check": recipe.check(model),
     }
     write_text(folder / "card.json", json.dumps(card, indent=2) + "\n")
 

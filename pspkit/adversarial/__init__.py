@@ -1,4 +1,4 @@
-"""Adversarial training of the decoder: StyleGAN2's two networks against each other, on rendered heads.
+"""Training of the decoder: told by the heads' factors at first, then StyleGAN2's two networks against each other.
 
 Source: Karras et al. 2020 (StyleGAN2), section 3.1 and appendix B; without its path length regularisation.
 """

@@ -16,12 +16,13 @@ COLUMNS = [
 ]
 WIDTH = sum(len(field.metadata.get("names", " ")) for _, field in COLUMNS)  # numbers that describe a head
 HIDDEN = 512
+LOUD = {"yaw": 5, "pitch": 3, "roll": 3}  # what moves every pixel is heard above a hundred others
 POOL = 200_000  # draws by which the odds of a choice are met and its latent vectors found
 EDGE = 1e-4  # probabilities stay this far from 0 and 1, whose quantiles are not finite
 
 
 def describe(heads: Factors) -> Tensor:
-    """Heads as numbers (N, WIDTH): each factor scaled to mean 0 and deviation 1, each choice as 0s and a 2."""
+    """Heads as numbers (N, WIDTH): factors of mean 0 and deviation 1, the pose's louder; choices as 0s and a 2."""
     parts = []
     for table, field in COLUMNS:
         values, known = getattr(getattr(heads, table), field.name), field.metadata
@@ -29,7 +30,8 @@ def describe(heads: Factors) -> Tensor:
             parts.append(2 * F.one_hot(values, len(names)).float())
         else:
             middle, span = (known["low"] + known["high"]) / 2, known["high"] - known["low"]
-            parts.append(((values - middle) / span * math.sqrt(12 * known["bell"]))[:, None])
+            deviation = span / math.sqrt(12 * known["bell"])
+            parts.append((LOUD.get(field.name, 1) * (values - middle) / deviation)[:, None])
     return torch.cat(parts, 1)
 
 

@@ -34,15 +34,17 @@ class AdversarialConfig:
     """
 
     decoder: GeneratorConfig = CONFIGS["cpu"].decoder
+    discriminator: float = 0.5  # its channels by the decoder's: most of a step's time is its
     look: str = "plain"  # which of the heads' pictures it learns: "plain" or "toon"
     start: str = ""  # folder of a training whose networks to start from, and whose codes to keep
     heads: int = 20_000  # heads to render
     views: int = 4  # heads in a row that are one person
-    images: int = 160_000  # real heads shown until the end
-    supervised: int = 100_000  # the first of them: the generator alone learns heads from their factors
-    supervision: float = 1.0  # weight of that afterwards; where both are 0 nothing but the pictures is looked at
-    batch: int = 16
+    images: int = 150_000  # real heads shown until the end
+    supervised: int = 120_000  # the first of them: the generator alone learns heads from their factors
+    supervision: float = 20.0  # weight of that afterwards; where both are 0 nothing but the pictures is looked at
+    batch: int = 8  # few: what counts is the number of steps
     lr: float = 2e-3
+    generator_rate: float = 0.25  # of lr, once supervised: the discriminator has much to catch up with
     anneal_from: float = 0.7  # share of the images after which the rate falls to 0 along a line
     gamma: float = 1.0  # weight of the gradient penalty
     penalty_every: int = 16  # steps
@@ -90,6 +92,14 @@ class AdversarialTrainer:
         loss_D = softplus(-D(x)) + softplus(D(G(z))) + gamma / 2 ‖∂D(x) / ∂x‖²
         loss_G = softplus(-D(G(z)))
 
+    Adversaries alone take long, but rendered heads tell what they show. So at first the generator
+    learns by itself to draw heads whose codes a second network F makes from their factors f; then the mapping network
+    learns from F; then both adversaries step, while half of the drawn heads stay told by their factors:
+
+        1. min_G,F  |G(F(f)) - x|      2. min_style  (style(z(f)) - F(f))²      3. loss_D, loss_G + supervision |...|
+
+    Without supervision there is nothing but the adversaries, as for pictures of which nothing is known.
+
     Both learn from the same drawn heads, which pass each network once. The penalty comes every few steps, times
     their number. A step follows from the weights, the optimisers and its number alone: the order of the real heads
     comes from (seed, epoch), anything else random from (seed, step). So nothing else is kept to go on exactly, on one
@@ -114,12 +124,16 @@ class AdversarialTrainer:
         torch.manual_seed(seed_of(config.seed))
         generator = Generator.from_config(config.decoder)
         decoder = config.decoder
-        discriminator = Discriminator(decoder.size, decoder.channel_multiplier, decoder.max_channels)
+        discriminator = Discriminator(
+            decoder.size,
+            decoder.channel_multiplier * config.discriminator,
+            round(decoder.max_channels * config.discriminator),
+        )
         self.generator = generator.to(self.device)
         self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         lazy = config.penalty_every / (config.penalty_every + 1)  # the penalty's own steps make up for the rest
-        self.rates = (config.lr, config.lr * lazy)
+        self.rates = (config.lr * (config.generator_rate if config.supervised else 1), config.lr * lazy)
         self.fit = math.nan  # of the mapping network to the factors' codes: error by variance
         self.optimizers = (
             torch.optim.Adam(generator.parameters(), betas=(0.0, 0.99)),
@@ -131,7 +145,7 @@ class AdversarialTrainer:
             self.factors.requires_grad_(False)
         taught = [{"params": generator.parameters()}, {"params": self.factors.parameters()}]
         self.teacher = torch.optim.Adam(taught, betas=(0.9, 0.99))
-        self.known = KnownLatents(config.decoder.style_dim) if config.supervised or config.supervision else None
+        self.known = KnownLatents(decoder.style_dim) if config.supervised or config.supervision else None
         self.lpips = load_lpips().to(self.device) if self.known and decoder.size >= SMALLEST_SIDE else None
         self.step, self.seconds = 0, 0.0
         self.recent: list[Tensor] = []  # losses and scores since the last report
@@ -192,9 +206,8 @@ class AdversarialTrainer:
         self.average.style.load_state_dict(style.state_dict())
 
     def _difference(self, drawn: Tensor, real: Tensor) -> Tensor:
-        """How far drawn heads (N, 3, size, size) are from the real ones: (N,)."""
-        difference = 3 * (drawn - real).abs().flatten(1).mean(1)
-        return difference if self.lpips is None else difference + self.lpips(drawn, real).flatten()
+        """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar."""
+        return sum((F.avg_pool2d(drawn, side) - F.avg_pool2d(real, side)).abs().flatten(1).mean(1) for side in (1, 4))
 
     def _adversarial_step(self) -> None:
         """Both networks, one step."""
@@ -203,7 +216,8 @@ class AdversarialTrainer:
         chosen = self._chosen()
         real = self._images(chosen)
 
-        drawn, mixed = self._draw(chosen)
+        told = chosen[: config.batch // 2] if self.known else []
+        drawn = self._draw(told)
         seen = drawn.detach().requires_grad_()
         score_real, score_drawn = self.discriminator(real), self.discriminator(seen)
         loss_g = F.softplus(-score_drawn).mean()
@@ -211,9 +225,11 @@ class AdversarialTrainer:
         self._note(loss_g, loss_d, score_real.mean(), score_drawn.mean())
         (gradient,) = torch.autograd.grad(loss_g, seen, retain_graph=True)
         loss_d.backward(inputs=theirs)
-        if config.supervision:
-            apart = (self._difference(drawn, real) * ~mixed).mean() * config.supervision
-            (supervised,) = torch.autograd.grad(apart, drawn, retain_graph=True)
+        if told:
+            apart = self._difference(drawn[: len(told)], real[: len(told)])
+            if self.lpips is not None:  # not from the start: until all is in its place it likes any texture better
+                apart = apart + self.lpips(drawn[: len(told)], real[: len(told)]).flatten() / 2
+            (supervised,) = torch.autograd.grad(apart.mean() * config.supervision, drawn, retain_graph=True)
             gradient = gradient + supervised
         drawn.backward(gradient)
         for optimizer in self.optimizers:
@@ -302,18 +318,22 @@ class AdversarialTrainer:
             images = torch.where(mirrored, images.flip(3), images)
         return images.to(self.device)
 
-    def _draw(self, chosen: list[int]) -> tuple[Tensor, Tensor]:
-        """Heads, and (N,) which of them have the coarse codes of one z and the fine codes of another."""
-        count, n_styles = self.config.batch, self.generator.n_styles
-        z = torch.randn(2 * count, self.generator.style_dim)
-        if self.known is not None:
-            z[:count] = self.known(self.heads.factors[chosen])
+    def _draw(self, told: list[int]) -> Tensor:
+        """The heads that are told by their factors, then others from random z to make a batch.
+
+        Of those some have the coarse codes of one z and the fine codes of another.
+        """
+        count, n_styles = self.config.batch - len(told), self.generator.n_styles
         crossover = torch.randint(1, n_styles, (count,))
         crossover[torch.rand(count) >= self.config.mixing] = n_styles
         first = torch.arange(n_styles) < crossover[:, None]
+        z = torch.randn(2 * count, self.generator.style_dim)
         coarse, fine = self.generator.mapping(z.to(self.device))[:, None].chunk(2)
         codes = torch.where(first[..., None].to(self.device), coarse, fine)
-        return self.generator.synthesis(codes, noise="random"), (crossover < n_styles).to(self.device)
+        if told:
+            known = self.factors(describe(self.heads.factors[told]).to(self.device))
+            codes = torch.cat([known[:, None].expand(-1, n_styles, -1), codes])
+        return self.generator.synthesis(codes, noise="random")
 
     @torch.no_grad()
     def _update_average(self) -> None:
