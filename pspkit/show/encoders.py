@@ -1,4 +1,4 @@
-"""Figures of notebook 03: heads, the wiring of styles to levels, folded rows, where the weights sit."""
+"""Figures of notebook 03: heads, the wiring of styles to levels, folded rows, reactions, where the weights sit."""
 
 from collections.abc import Mapping, Sequence
 
@@ -114,6 +114,32 @@ def wiring(levels: Sequence[Tensor], codes: Tensor, numbers: int = 96) -> Figure
             row.axis("off")
     for x, title in ((1.4, "level"), (3.85, "heads: one dot a convolution"), (6.72, f"codes: first {numbers} numbers")):
         ax.text(x, 5.15, title, ha="center", va="top", fontsize=8.5, color=INK)
+    return fig
+
+
+def reactions(networks: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+    """How far each code moves when one thing in a picture changes: one panel a change, one row a network.
+
+    Args:
+        networks: by their names, for each change the distance (n_styles,), in any unit that all share.
+    """
+    changes = list(next(iter(networks.values())))
+    fig = Figure(figsize=(2.05 * len(changes), 1.45 * len(networks) + 0.35), layout="constrained")
+    axes = fig.subplots(len(networks), len(changes), sharey=True, squeeze=False)
+    for row, (name, moved) in enumerate(networks.items()):
+        for ax, change in zip(axes[row], changes, strict=True):
+            distance = moved[change].tolist()
+            colours = [COLOURS[LEVELS[style_level(style)]] for style in range(len(distance))]
+            ax.bar(range(len(distance)), distance, color=colours, width=0.8)
+            ax.set_xticks(range(0, len(distance), 3))
+            ax.tick_params(labelsize=7.5, length=0)
+            ax.grid(axis="y", color=PALE)
+            ax.set_axisbelow(True)
+            ax.spines[["top", "right", "left"]].set_visible(False)
+            if row == 0:
+                ax.set_title(change, fontsize=9, color=INK)
+        axes[row, 0].set_ylabel(name, fontsize=9, color=INK, weight="bold")
+    fig.supxlabel("style", fontsize=8.5, color=INK)
     return fig
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from pspkit.encoders import MIDDLE, style_level
 from pspkit.mobile_stylegan import MobileStyleGAN
 from pspkit.show.figure import COLOURS, INK, LEVELS, photos, to_pil
+from pspkit.show.pyramid import COLOUR_MAPS
 from pspkit.stylegan2 import Generator
 
 EDGE = (-0.01, -0.02, 1.02, 0.095)  # of a picture: where the row of its codes stands
@@ -77,6 +78,45 @@ def mixes(
     for ax, codes in zip(fig.axes[: len(taken)], taken, strict=True):
         if codes is not None:
             draw_codes(ax.inset_axes(EDGE), n_styles, codes)
+    return fig
+
+
+def inversion(inputs: Tensor, codes: Tensor, outputs: Tensor, numbers: int = 64) -> Figure:
+    """Pictures, the codes that an encoder found for them, and what was drawn from the codes alone; one row each.
+
+    Args:
+        inputs: (N, 3, H, W) in [-1, 1].
+        codes: (N, n_styles, style_dim).
+        outputs: as `inputs`.
+        numbers: of each code to draw.
+    """
+    side, wide, gap, top = 1.75, 3.4, 0.45, 0.24
+    fig = Figure(figsize=(2 * (side + gap) + wide, top + len(inputs) * (side + 0.08)))
+    width, height = fig.get_size_inches()
+    middle = side + gap
+    titles = (
+        (side / 2, "input"),
+        (middle + wide / 2, f"{codes.shape[1]} codes, the first {numbers} of {codes.shape[2]} numbers each"),
+        (middle + wide + gap + side / 2, "output"),
+    )
+    for x, title in titles:
+        fig.text(x / width, 1 - 0.05 / height, title, ha="center", va="top", fontsize=8.5, color=INK)
+    for line, (image, stack, drawn) in enumerate(zip(inputs, codes, outputs, strict=True)):
+        bottom = height - top - (line + 1) * (side + 0.08) + 0.08
+        for left, picture in ((0, image), (middle + wide + gap, drawn)):
+            ax = fig.add_axes((left / width, bottom / height, side / width, side / height))
+            ax.imshow(to_pil(picture), interpolation="lanczos")
+            ax.axis("off")
+        for code, numbers_of in enumerate(stack[:, :numbers]):
+            low = bottom + side * (1 - (code + 1) / len(stack))
+            box = (middle / width, low / height, wide / width, 0.84 * side / len(stack) / height)
+            ax = fig.add_axes(box)
+            shades = COLOUR_MAPS[LEVELS[style_level(code)]]
+            ax.imshow(numbers_of[None].numpy(force=True), cmap=shades, aspect="auto", interpolation="nearest")
+            ax.axis("off")
+        for left in (side, middle + wide):
+            fig.text((left + gap / 2) / width, (bottom + side / 2) / height, "→", ha="center", va="center",
+                     fontsize=16, color=INK)  # fmt: skip
     return fig
 
 

@@ -1,6 +1,6 @@
 import torch
 
-from pspkit.show import pyramid
+from pspkit.show import COLOURS, pyramid
 
 
 def test_lively_prefers_variation_and_avoids_copies():
@@ -23,3 +23,11 @@ def test_lit_fades_to_white():
     shown = pyramid.lit(image, light)[0]
     assert torch.allclose(shown[0, 0], torch.tensor(-1.0))
     assert shown[0, 0] < shown[0, 1] < shown[1, 0] < shown[1, 1] < 1
+
+
+def test_gallery_tells_rows_of_the_same_map_apart_in_the_colour_of_their_level():
+    feature = torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(0))
+    fig = pyramid.gallery(torch.zeros(3, 8, 8), {"c3 untrained": feature, "c3 trained": feature}, columns=3)
+    assert [text.get_text() for text in fig.texts] == ["c3\nuntrained\n8×8", "c3\ntrained\n8×8"]
+    assert {text.get_color() for text in fig.texts} == {COLOURS["coarse"]}
+    assert len(fig.axes) == 1 + 2 * 3

@@ -45,3 +45,14 @@ def test_influence_draws_the_mean_of_every_map():
     maps = torch.arange(1.0, 17)[:, None, None].expand(16, 4, 4)
     fig = styles.influence(torch.zeros(3, 8, 8), maps)
     assert [bar.get_height() for bar in fig.axes[-1].patches] == list(range(1, 17))
+
+
+def test_inversion_draws_input_codes_and_output_of_every_picture():
+    inputs, outputs = torch.full((2, 3, 8, 8), -1.0), torch.ones(2, 3, 8, 8)
+    codes = torch.randn(2, 10, 32)
+    fig = styles.inversion(inputs, codes, outputs, numbers=16)
+    drawn = [ax.images[0].get_array() for ax in fig.axes]
+    assert len(drawn) == 2 * (1 + 10 + 1)
+    stripes = torch.stack([torch.tensor(array) for array in drawn if array.shape == (1, 16)])
+    assert torch.allclose(stripes.view(2, 10, 16), codes[:, :, :16])
+    assert "10 codes, the first 16 of 32 numbers each" in [text.get_text() for text in fig.texts]
