@@ -13,7 +13,7 @@ ROOMS = [
     *("errors", "atomic", "seeds", "config", "checkpoints", "assets"),
     *("stylegan2", "backbone", "encoders", "mobile_stylegan", "psp", "projection", "fast", "mobile_facenet"),
     *("labels", "pictures", "heads", "tasks", "folders"),
-    *("perceptual", "losses", "domains", "training", "recognition", "adversarial"),
+    *("perceptual", "losses", "domains", "directions", "training", "recognition", "adversarial"),
     *("show", "explore", "check", "course", "cli"),
 ]
 CHEAP = ROOMS[: ROOMS.index("show")]
