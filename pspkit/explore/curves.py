@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ipywidgets as widgets
 from IPython.display import HTML
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from PIL import Image
 
 from pspkit.errors import PspkitError
@@ -15,7 +15,7 @@ from pspkit.show.figure import COLOURS, INK, figure
 from pspkit.show.training import ROWS, SIDES, draw_curves
 from pspkit.training.keeper import LOG, read_log
 
-PANEL, WIDTH, SHEET = 2.1, 8.4, 4.5  # inches: a panel's height, the figure's width, the sheet's
+PANEL, WIDTH, SHEET = 2.1, 8.4, 3.9  # inches: a panel's height, the figure's width, the sheet's
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class TrainingCurves:
         ratios = [max(1, len(state.losses)) for state in states]
         for place, state in zip(fig.subfigures(len(states), 1, False, height_ratios=ratios)[:, 0], states, strict=True):
             count, path = max(1, len(state.losses)), self.sheet(state.step)
-            width = WIDTH - SHEET if path else WIDTH
+            width = WIDTH - SHEET - 0.6 if path else WIDTH
             for line, loss in enumerate(state.losses):
                 bottom = (count - 1 - line) / count
                 ax = place.add_axes((0.055, bottom + 0.17 / count, (width - 1.3) / WIDTH, 0.69 / count))
@@ -80,14 +80,14 @@ class TrainingCurves:
                 ax.axvline(state.step, color=COLOURS["accent"], lw=1, ls=":", zorder=0)
                 ax.set_title(loss, fontsize=9, color=INK, weight="bold", loc="left", pad=4)
             if path:
-                self._draw_sheet(place, path, count)
+                self._draw_sheet(place, path)
         return fig
 
-    def _draw_sheet(self, place, path: Path, count: int) -> None:
+    def _draw_sheet(self, place: SubFigure, path: Path) -> None:
         image = Image.open(path)
-        height = (SHEET - 0.6) * image.height / image.width / PANEL / count
-        ax = place.add_axes((1 - (SHEET - 0.6) / WIDTH, 0.98 - 0.13 / count - height, (SHEET - 0.6) / WIDTH, height))
-        ax.imshow(image, interpolation="lanczos", aspect="auto")
+        ax = place.add_axes((1 - SHEET / WIDTH, 0.02, SHEET / WIDTH, 0.96))
+        ax.imshow(image, interpolation="lanczos")
+        ax.set_anchor("NE")
         middles = [image.height * (line + 0.5) / len(ROWS) for line in range(len(ROWS))]
         ax.set(xticks=(), yticks=middles, yticklabels=ROWS)
         ax.tick_params(labelsize=8, length=0, labelcolor=INK)
