@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough lab test bench notebooks site assets lint clean
+.PHONY: help walkthrough lab test bench notebooks site assets weights lint clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ site: $(INSTALLED)  ## render the notebooks as they are to site/index.html
 
 assets: $(INSTALLED)  ## fetch the pretrained weights that the course uses
 	@for name in mobile-stylegan lpips-alexnet arcface-mobilefacenet; do $(BIN)/pspkit assets get $$name >/dev/null || exit 1; done
+
+weights: assets  ## train everything that data/weights holds: hours; goes on where it stopped
+	@$(BIN)/python -m pspkit.weights
 
 lint: $(INSTALLED)  ## check style and format of modules and notebooks
 	@$(BIN)/ruff check

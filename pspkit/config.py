@@ -132,7 +132,7 @@ def n_styles(size: int) -> int:
 
 
 LAPTOP_ENCODER = EncoderConfig(
-    num_layers=18, n_styles=10, input_size=64, style_dim=256, widths=(16, 32, 64, 128), head_width=48
+    num_layers=18, n_styles=10, input_size=64, style_dim=256, widths=(16, 32, 64, 128), head_width=64
 )
 
 CONFIGS = {
@@ -162,15 +162,15 @@ TRAININGS = {
         workers=0,
     ),
     "cpu": TrainingConfig(
-        steps=1_500,
+        steps=3_000,
         lr=1e-3,
         anneal_from=0.5,
         ema_decay=0.99,
         precision="auto",
         heads=4_000,
         validation=64,
-        validate_every=250,
-        save_every=100,
+        validate_every=500,
+        save_every=250,
         workers=0,
     ),
     "gpu": TrainingConfig(

@@ -1,27 +1,22 @@
-"""The course as a whole: runs the notebooks in reading order and renders them as pages that need no network."""
+"""The course as a whole: runs the notebooks in reading order, and has them rendered as pages."""
 
 import os
-import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import jinja2
 import nbformat
-from latex2mathml.converter import convert as tex_to_mathml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, DeadKernelError
-from nbconvert import HTMLExporter
 from nbconvert.filters import strip_ansi
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
 from pspkit.atomic import replacing
 from pspkit.errors import PspkitError
+from pspkit.pages import render
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "site"
-TEMPLATES = Path(__file__).with_name("templates")
 PROFILE = "smoke"  # the committed outputs are those of the smallest configuration
 CELL_TIMEOUT = 300  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -126,59 +121,6 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def title_and_promise(notebook: NotebookNode) -> tuple[str, str]:
-    """The heading of the first cell and the sentence under it."""
-    title, _, promise = notebook.cells[0].source.partition("\n")
-    return title.lstrip("# "), " ".join(promise.split())
-
-
-class _MathMLRenderer(IPythonRenderer):
-    """Formulas as MathML, which browsers draw themselves."""
-
-    def block_math(self, body: str) -> str:
-        return tex_to_mathml(body, display="block")
-
-    def inline_math(self, body: str) -> str:
-        return tex_to_mathml(body)
-
-
-class _PageExporter(HTMLExporter):
-    @jinja2.pass_context
-    def markdown2html(self, context: jinja2.runtime.Context, source: str) -> str:
-        renderer = _MathMLRenderer(
-            escape=False,
-            embed_images=True,
-            path=context["resources"]["metadata"]["path"],
-            attachments=context["cell"].get("attachments", {}),
-            exclude_anchor_links=True,
-        )
-        return MarkdownWithMath(renderer=renderer).render(source)
-
-
-def render(notebooks: dict[Path, NotebookNode], out: Path) -> Path:
-    """Writes one page per notebook and `index.html`, all without scripts or files from elsewhere.
-
-    Args:
-        notebooks: in reading order; links between them become links between their pages.
-        out: the folder, made when missing.
-
-    Returns:
-        The path of `index.html`.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    pages = [(path.with_suffix(".html").name, *title_and_promise(notebook)) for path, notebook in notebooks.items()]
-    exporter = _PageExporter(template_file=str(TEMPLATES / "notebook.html.j2"))
-    for (path, notebook), (name, title, _) in zip(notebooks.items(), pages, strict=True):
-        resources = {"metadata": {"name": title, "path": str(path.parent)}}
-        html, _ = exporter.from_notebook_node(notebook, resources)
-        html = re.sub(r'href="([\w-]+)\.ipynb(#[^"]*)?"', r'href="\1.html\2"', html)
-        (out / name).write_text(html, encoding="utf-8")
-    template = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(TEMPLATES))
-    index = out / "index.html"
-    index.write_text(template.get_template("index.html.j2").render(pages=pages), encoding="utf-8")
-    return index
-
-
 def run(only: Iterable[str] = (), in_place: bool = False) -> None:
     """Runs the course with one line of progress per notebook, then writes the notebooks or their pages.
 
@@ -187,7 +129,7 @@ def run(only: Iterable[str] = (), in_place: bool = False) -> None:
         in_place: replace the notebooks by the executed ones instead of rendering pages.
 
     Raises:
-        PspkitError: a cell failed.
+        PspkitError: a cell failed, or as `pages.render`.
     """
     paths = notebook_paths()
     notebooks = {path: read(path) for path in paths}
@@ -205,9 +147,17 @@ def run(only: Iterable[str] = (), in_place: bool = False) -> None:
             with replacing(path) as part:
                 nbformat.write(notebooks[path], part)
     if not in_place:
-        print(f"Rendered {render(notebooks, SITE)}")
+        _render(notebooks)
 
 
 def site() -> None:
-    """Renders the notebooks with the outputs they have."""
-    print(f"Rendered {render({path: read(path) for path in notebook_paths()}, SITE)}")
+    """Renders the notebooks with the outputs they have; of a widget in them stays the line that says how to use it.
+
+    Raises:
+        PspkitError: as `pages.render`.
+    """
+    _render({path: read(path) for path in notebook_paths()})
+
+
+def _render(notebooks: dict[Path, NotebookNode]) -> None:
+    print(f"Rendered {render({path: normalise(notebook) for path, notebook in notebooks.items()}, SITE)}")

@@ -25,6 +25,7 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"  # what ships
 HEAD_BOX = Box(1 / 8, 7 / 8, 1 / 8, 7 / 8)  # a rendered head from chin to fringe, with hair and glasses
 HEAD_IDENTITY = WEIGHTS / "heads-identity"
 IDENTITY_SIDE = 48  # pixels: the head box of a picture of 64
+VIEWS = 4  # rendered heads in a row that are one person: one rendering serves every training
 MOCO_WEIGHT = 0.5  # in place of identity. Source: Tov et al. 2021 (e4e), appendix
 
 Decoder = Generator | MobileStyleGAN
@@ -69,6 +70,11 @@ class Domain:
         """
         return load_decoder(path) if path else (self.own_decoder(profile, get_task(task).decoder), None)
 
+    def encoder_path(self, task: str) -> Path | None:
+        """Where the trained encoder of a task lies that comes with the domain; None where none does."""
+        path = WEIGHTS / f"{self.name}-{task}"
+        return path if path.is_dir() else None
+
     def psp(self, task: str) -> PSP:
         """The trained model of a task that comes with the domain, in evaluation mode.
 
@@ -79,11 +85,15 @@ class Domain:
             PspkitError: none comes with the domain; says how to train one.
         """
         found = get_task(task)
-        path = WEIGHTS / f"{self.name}-{task}"
-        if not path.is_dir():
+        path = self.encoder_path(task)
+        if path is None:
+            folders = "" if self.own_pairs else " --source PICTURES"
+            if folders and found.folders.target == "partner":
+                folders = " --source MAPS --target PICTURES"
             raise PspkitError(
                 f"{self.name}: no trained encoder for {task} comes with it. Train one (pspkit train --domain"
-                f" {self.name} --task {task} --out DIR), and load it with PSP.from_pretrained(DIR/best)."
+                f" {self.name} --task {task}{folders} --out DIR), and load it with PSP.from_pretrained(DIR/best), on"
+                " the command line with --model DIR/best."
             )
         return PSP(Encoder.from_pretrained(path), self.own_decoder("cpu", found.decoder)).eval()
 
@@ -156,7 +166,7 @@ def _folder_pairs(task: str, size: int, config: TrainingConfig, source: str | Pa
 def _head_pairs(task: str, size: int, config: TrainingConfig) -> Pairs:
     extras = {get_task(task).heads.target} & EXTRAS
     training, validation = (
-        HeadsDataset(split, count, size, extras=tuple(extras))
+        HeadsDataset(split, count, size, views=VIEWS, extras=tuple(extras))
         for split, count in (("train", config.heads), ("validation", config.validation))
     )
     return (

@@ -55,6 +55,26 @@ def list_pictures(folder: Path | str) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
+def name_in(folder: Path, path: Path) -> str:
+    """A file's path below a folder, without its extension."""
+    # One form for accented letters: macOS stores them in two parts, others in one.
+    return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
+
+
+def pictures_by_name(folder: Path) -> dict[str, Path]:
+    """Every picture file below a folder, under its `name_in` it.
+
+    Raises:
+        PspkitError: as `list_pictures`; two files share a name.
+    """
+    named: dict[str, Path] = {}
+    for path in list_pictures(folder):
+        twin = named.setdefault(name_in(folder, path), path)
+        if twin is not path:
+            raise PspkitError(f"{twin} and {path} share a name, so neither can be paired. Keep one of them.")
+    return named
+
+
 def pair_by_name(source: Path | str, target: Path | str, on_bad_image: str = "stop") -> list[Pair]:
     """Matches two folders by their files' paths without extension.
 
@@ -67,7 +87,7 @@ def pair_by_name(source: Path | str, target: Path | str, on_bad_image: str = "st
         PspkitError: a file has no partner, or two files of one folder share a name.
     """
     check_choice("on_bad_image", on_bad_image, CHOICES)
-    sources, targets = _by_name(Path(source)), _by_name(Path(target))
+    sources, targets = pictures_by_name(Path(source)), pictures_by_name(Path(target))
     lonely = [f"{sources[name]} (nothing in {target})" for name in sources if name not in targets]
     lonely += [f"{targets[name]} (nothing in {source})" for name in targets if name not in sources]
     pairs = [Pair(name, path, targets[name]) for name, path in sources.items() if name in targets]
@@ -151,7 +171,7 @@ class FolderPairs(PairDataset):
             )
         if target is None:
             folder = Path(source)
-            self.pairs = [Pair(_name(folder, path), path, path) for path in list_pictures(folder)]
+            self.pairs = [Pair(name_in(folder, path), path, path) for path in list_pictures(folder)]
         else:
             self.pairs = pair_by_name(source, target, on_bad_image)
         self._drop_bad(decode_all)
@@ -203,20 +223,6 @@ def _refuse(on_bad_image: str, what: str, which: Iterable[str], shown: int = 5) 
         warnings.warn(f"skipped: {message}", stacklevel=2)
         return
     raise PspkitError(f"{message}\nRepair them, take them away, or leave them out with on_bad_image='skip'.")
-
-
-def _name(folder: Path, path: Path) -> str:
-    # One form for accented letters: macOS stores them in two parts, others in one.
-    return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
-
-
-def _by_name(folder: Path) -> dict[str, Path]:
-    named: dict[str, Path] = {}
-    for path in list_pictures(folder):
-        twin = named.setdefault(_name(folder, path), path)
-        if twin is not path:
-            raise PspkitError(f"{twin} and {path} share a name, so neither can be paired. Keep one of them.")
-    return named
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -137,15 +137,7 @@ class PSP(Pretrained, nn.Module):
         if reference is None:
             reference = self.latent_avg[None]
         check_tensor("w_plus", w_plus, ("N", *shape))
-        check_tensor("reference", reference, ("N or 1", *shape))
-        if len(reference) not in (1, len(w_plus)):
-            raise PspkitError(f"reference: got {len(reference)} pictures' codes, needs 1 or {len(w_plus)}.")
-        strange = [layer for layer in layers if layer not in range(shape[0])]
-        if strange:
-            raise PspkitError(f"layers: got {strange}, needs numbers from 0 to {shape[0] - 1}.")
-        chosen = torch.zeros(shape[0], 1, dtype=w_plus.dtype, device=w_plus.device)
-        chosen[list(layers)] = alpha
-        return w_plus.lerp(reference.expand_as(w_plus).to(w_plus), chosen.expand_as(w_plus))
+        return mix_codes(w_plus, reference, layers, alpha)
 
     def forward(
         self,
@@ -169,6 +161,20 @@ class PSP(Pretrained, nn.Module):
         """
         w_plus = self.encode(x)
         return self.decode(self.mix(w_plus, inject, layers, alpha) if layers else w_plus, noise)
+
+
+def mix_codes(w_plus: Tensor, reference: Tensor, layers: Sequence[int], alpha: float = 1.0) -> Tensor:
+    """`PSP.mix` where there are codes, but no model: of any number and length, the same for both."""
+    n_styles, style_dim = w_plus.shape[1:]
+    check_tensor("reference", reference, ("N or 1", n_styles, style_dim))
+    if len(reference) not in (1, len(w_plus)):
+        raise PspkitError(f"reference: got {len(reference)} pictures' codes, needs 1 or {len(w_plus)}.")
+    strange = [layer for layer in layers if layer not in range(n_styles)]
+    if strange:
+        raise PspkitError(f"layers: got {strange}, needs numbers from 0 to {n_styles - 1}.")
+    chosen = torch.zeros(n_styles, 1, dtype=w_plus.dtype, device=w_plus.device)
+    chosen[list(layers)] = alpha
+    return w_plus.lerp(reference.expand_as(w_plus).to(w_plus), chosen.expand_as(w_plus))
 
 
 def load_decoder(path: str | Path) -> tuple[Generator | MobileStyleGAN, Tensor | None]:

@@ -105,20 +105,13 @@ def test_run_renders_what_it_ran_and_leaves_the_notebooks(tmp_path, monkeypatch,
     assert capsys.readouterr().out.endswith(f"Rendered {tmp_path / 'site' / 'index.html'}\n")
 
 
-def test_pages_link_each_other_and_need_no_network(tmp_path):
-    text = "See [the next](01_build.ipynb#why): $a_i = \\frac{1}{2}$\n\n$$\\sum_i a_i$$"
-    paths = [
-        make(tmp_path, "00_start_here", v4.new_markdown_cell(text), v4.new_code_cell("print(1)")),
-        make(tmp_path, "01_build"),
-    ]
-    index = course.render({path: course.read(path) for path in paths}, tmp_path / "site")
+def test_a_widget_that_was_saved_becomes_a_line_on_its_page(tmp_path, monkeypatch):
+    view = v4.new_output("display_data", {course.WIDGET: {"model_id": "of a dead kernel"}, "text/plain": "IntSlider()"})
+    path = make(tmp_path, "00_start_here", v4.new_code_cell("slider", outputs=[view]))
+    monkeypatch.setattr(course, "notebook_paths", lambda: [path])
+    monkeypatch.setattr(course, "SITE", tmp_path / "site")
+    course.site()
     page = (tmp_path / "site" / "00_start_here.html").read_text(encoding="utf-8")
-    assert 'href="01_build.html#why"' in page
-    assert "<mfrac>" in page
-    assert '<math display="block"' in page
-    assert "$" not in page.partition("<main>")[2]
-    for sign in ("<script", "<link", 'src="http', "@import"):
-        assert sign not in page
-    listing = index.read_text(encoding="utf-8")
-    assert '<a href="00_start_here.html">00 · Start here</a><p>You see what the course does.</p>' in listing
-    assert 'href="01_build.html"' in listing
+    assert course.NEEDS_KERNEL in page
+    assert "widget-view" not in page
+    assert "of a dead kernel" not in page

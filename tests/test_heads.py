@@ -354,28 +354,32 @@ def test_nobody_is_in_two_splits(tmp_path, monkeypatch):
     assert all(b - a > largest for a, b in itertools.pairwise(starts))
 
 
-def test_a_stopped_rendering_goes_on_and_a_finished_one_is_read(tmp_path, monkeypatch):
+def test_a_stopped_rendering_goes_on_and_what_is_there_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "AT_ONCE", 2)
+    monkeypatch.setattr(dataset, "CHUNK", 4)
     rendered = []
 
     def stopping(factors, *arguments, **options):
-        if len(rendered) == 1:
+        if len(rendered) == 2:
             raise KeyboardInterrupt
         rendered.append(factors.person.tolist())
         return render(factors, *arguments, **options)
 
     monkeypatch.setattr(dataset, "render", stopping)
     with pytest.raises(KeyboardInterrupt):
-        HeadsDataset("train", 5, 64, cache=tmp_path)
-    assert rendered == [[0, 1]]
-    rendered[:] = [[], []]
-    heads = HeadsDataset("train", 5, 64, cache=tmp_path)
-    assert rendered[2:] == [[2, 3], [4]]
-    monkeypatch.setattr(dataset, "render", None)
-    again = HeadsDataset("train", 5, 64, cache=tmp_path)
-    for index in range(5):
-        assert torch.equal(again[index]["image"], heads[index]["image"])
-    assert (heads[0]["image"] - render(heads.factors[0], 64).image[0]).abs().max() < 0.01
+        HeadsDataset("train", 6, 64, cache=tmp_path)
+    assert rendered == [[0, 1], [2, 3]]
+    rendered[:] = [[]] * 3
+    heads = HeadsDataset("train", 6, 64, cache=tmp_path)
+    assert rendered[3:] == [[4, 5]]
+    more = HeadsDataset("train", 7, 64, cache=tmp_path)
+    assert rendered[4:] == [[4, 5], [6]]  # the chunk was too short
+    fewer = HeadsDataset("train", 3, 64, extras=("toon",), cache=tmp_path)
+    assert rendered[6:] == [[0, 1], [2]]  # the extra alone
+    for index in range(3):
+        assert torch.equal(fewer[index]["image"], heads[index]["image"])
+    assert torch.equal(heads[-1]["image"], more[5]["image"])
+    assert (more[6]["image"] - render(more.factors[6], 64).image[0]).abs().max() < 0.01
 
 
 def test_worker_processes_render_the_same_bytes(tmp_path, monkeypatch):

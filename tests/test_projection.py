@@ -38,6 +38,37 @@ def test_a_perceptual_term_takes_part(decoder):
     assert not torch.equal(plain, both)
 
 
+def test_a_start_is_where_it_begins(decoder):
+    with torch.no_grad():
+        z = torch.randn(2, 16)
+        images = decoder(z)
+        codes = decoder.mapping(z)[:, None].repeat(1, decoder.n_styles, 1)
+        start = codes + 0.3 * torch.randn_like(codes)
+        before = (decoder.synthesis(start) - images).square().mean((1, 2, 3))
+    kept = start.clone()
+    same, errors = project(decoder, images, steps=0, start=start)
+    torch.testing.assert_close(same, start)
+    torch.testing.assert_close(errors, before)
+    _, errors = project(decoder, images, steps=20, start=start)
+    assert (errors < before).all()
+    assert torch.equal(start, kept)
+    shared, _ = project(decoder, images, steps=0, start=start[:1])
+    assert torch.equal(shared, start[[0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": -1}, r"steps: got -1, needs at least 0"),
+        ({"start": torch.zeros(2, 3, 16)}, r"start: got float32 of shape \(2, 3, 16\), needs .*\(N or 1, 4, 16\)"),
+        ({"start": torch.zeros(2, 4, 16)}, r"start: got 2 pictures' codes, needs 1 or 3"),
+    ],
+)
+def test_refuses_a_start_that_does_not_fit(options, message, decoder):
+    with pytest.raises(PspkitError, match=message):
+        project(decoder, torch.zeros(3, 3, 8, 8), **options)
+
+
 def test_refuses_pictures_of_another_size(decoder):
     with pytest.raises(PspkitError, match=r"images: got float32 of shape \(1, 3, 4, 4\), needs .*\(N, 3, 8, 8\)"):
         project(decoder, torch.zeros(1, 3, 4, 4))

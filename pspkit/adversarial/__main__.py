@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from pspkit.adversarial import AdversarialConfig, read_config, train_decoder
-from pspkit.errors import PspkitError
-from pspkit.heads import HeadsDataset
+from pspkit.errors import PspkitError, check_choice
+from pspkit.heads import LOOKS, HeadsDataset
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pspkit.adversarial", description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything is kept")
     parser.add_argument("--resume", action="store_true", help="go on with the training in the folder")
+    parser.add_argument("--look", metavar="LOOK", help="which of the heads' pictures: plain (default) or toon")
+    parser.add_argument("--start", metavar="DIR", help="folder of a training whose networks to start from")
     for name in ("images", "supervised", "heads", "batch", "lr", "gamma", "seed"):
         kind = type(getattr(default, name))
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"default: {getattr(default, name)}")
@@ -26,7 +28,9 @@ def main() -> None:
         read_config(out) if resume else default,
         **{name: value for name, value in arguments.items() if value is not None},
     )
-    heads = HeadsDataset("train", config.heads, config.decoder.size, views=config.views)
+    check_choice("look", config.look, LOOKS)
+    extras = () if config.look == "plain" else (config.look,)
+    heads = HeadsDataset("train", config.heads, config.decoder.size, views=config.views, extras=extras)
     for report in train_decoder(config, heads, out, resume):
         print(json.dumps(asdict(report)), flush=True)
 

@@ -57,6 +57,8 @@ def train_decoder(
         lines = [line for line in log if json.loads(line)["images"] <= trainer.images]
     elif (out / STATE).exists():
         raise PspkitError(f"{out}: holds a training. Go on with it by --resume, or name another folder.")
+    elif config.start:
+        trainer.start_from(_read_state(Path(config.start)))
     saved = time.monotonic()
     while trainer.images < config.images:
         trainer.train_step()

@@ -1,6 +1,7 @@
 """The two networks, and a step of both."""
 
 import copy
+import math
 import time
 from dataclasses import asdict, dataclass
 
@@ -10,15 +11,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchvision.utils import make_grid
+from tqdm.auto import tqdm
 
-from pspkit.adversarial.known import KnownLatents
+from pspkit.adversarial.known import WIDTH, FactorNetwork, KnownLatents, describe
 from pspkit.config import CONFIGS, GeneratorConfig
 from pspkit.errors import PspkitError
+from pspkit.heads import sample_factors
 from pspkit.perceptual import SMALLEST_SIDE, load_lpips
 from pspkit.seeds import seed_of
 from pspkit.stylegan2 import Discriminator, Generator
 
 DRAWN, SHOWN = 48, 24  # on a sheet: heads that the generator drew, real heads
+NETWORKS = ("generator", "average", "discriminator", "factors")
+FITTED_HEADS, FITTED_STEPS, FITTED_BATCH = 200_000, 12_000, 256
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,15 @@ class AdversarialConfig:
     """
 
     decoder: GeneratorConfig = CONFIGS["cpu"].decoder
+    discriminator: float = 0.5  # its channels by the decoder's: most of a step's time is its
+    look: str = "plain"  # which of the heads' pictures it learns: "plain" or "toon"
+    start: str = ""  # folder of a training whose networks to start from, and whose codes to keep
     heads: int = 20_000  # heads to render
     views: int = 4  # heads in a row that are one person
-    images: int = 300_000  # real heads shown until the end
-    supervised: int = 150_000  # the first of them: the generator alone learns heads from their factors
-    supervision: float = 1.0  # weight of that afterwards; where both are 0 nothing but the pictures is looked at
-    batch: int = 16
+    images: int = 150_000  # real heads shown until the end
+    supervised: int = 120_000  # the first of them: the generator alone learns heads from their factors
+    supervision: float = 20.0  # weight of that afterwards; where both are 0 nothing but the pictures is looked at
+    batch: int = 8  # few: what counts is the number of steps
     lr: float = 2e-3
     anneal_from: float = 0.7  # share of the images after which the rate falls to 0 along a line
     gamma: float = 1.0  # weight of the gradient penalty
@@ -102,22 +110,32 @@ class AdversarialTrainer:
         if len(heads) < config.batch:
             raise PspkitError(f"heads: {len(heads)}, but a step takes {config.batch}. Render more or lower the batch.")
         self.config, self.heads = config, heads
+        self.picture = "image" if config.look == "plain" else config.look
         self.device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
         torch.manual_seed(seed_of(config.seed))
         generator = Generator.from_config(config.decoder)
         decoder = config.decoder
-        discriminator = Discriminator(decoder.size, decoder.channel_multiplier, decoder.max_channels)
+        discriminator = Discriminator(
+            decoder.size,
+            decoder.channel_multiplier * config.discriminator,
+            round(decoder.max_channels * config.discriminator),
+        )
         self.generator = generator.to(self.device)
         self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(generator).requires_grad_(False).eval()
         lazy = config.penalty_every / (config.penalty_every + 1)  # the penalty's own steps make up for the rest
         self.rates = (config.lr, config.lr * lazy)
-        style = list(generator.style.parameters())
-        rest = [parameter for name, parameter in generator.named_parameters() if not name.startswith("style.")]
+        self.fit = math.nan  # of the mapping network to the factors' codes: error by variance
         self.optimizers = (
-            torch.optim.Adam([{"params": rest}, {"params": style}], betas=(0.0, 0.99)),
+            torch.optim.Adam(generator.parameters(), betas=(0.0, 0.99)),
             torch.optim.Adam(discriminator.parameters(), betas=(0.0, 0.99**lazy)),
         )
+        self.factors = FactorNetwork(decoder.style_dim).to(self.device)
+        if config.start:  # its codes stay what they are
+            generator.style.requires_grad_(False)
+            self.factors.requires_grad_(False)
+        taught = [{"params": generator.parameters()}, {"params": self.factors.parameters()}]
+        self.teacher = torch.optim.Adam(taught, betas=(0.9, 0.99))
         self.known = KnownLatents(config.decoder.style_dim) if config.supervised or config.supervision else None
         self.lpips = load_lpips().to(self.device) if self.known and decoder.size >= SMALLEST_SIDE else None
         self.step, self.seconds = 0, 0.0
@@ -139,6 +157,8 @@ class AdversarialTrainer:
         self._set_rates()
         if self.images < self.config.supervised:
             self._supervised_step()
+            if self.images + self.config.batch >= self.config.supervised and not self.config.start:
+                self._fit_mapping()
         else:
             self._adversarial_step()
         self._update_average()
@@ -148,18 +168,37 @@ class AdversarialTrainer:
     def _supervised_step(self) -> None:
         """The generator learns to draw each head from its factors."""
         chosen = self._chosen()
-        z = self.known(self.heads.factors[chosen]).to(self.device)
-        codes = self.generator.mapping(z)[:, None].expand(-1, self.generator.n_styles, -1)
-        loss = self._difference(self.generator.synthesis(codes, noise="random"), self._images(chosen)).mean()
+        w = self.factors(describe(self.heads.factors[chosen]).to(self.device))
+        drawn = self.generator.synthesis(w[:, None].expand(-1, self.generator.n_styles, -1), noise="random")
+        loss = self._difference(drawn, self._images(chosen)).mean()
         loss.backward()
         self._note(loss, *torch.zeros(3, device=self.device))
-        self.optimizers[0].step()
-        self.optimizers[0].zero_grad()
+        self.teacher.step()
+        self.teacher.zero_grad()
+
+    def _fit_mapping(self) -> None:
+        """The mapping network learns to give, for the z of any head, the codes that its factors give."""
+        style, config = self.generator.style, self.config
+        optimizer = torch.optim.Adam(style.parameters(), betas=(0.9, 0.99))
+        heads = sample_factors(FITTED_HEADS, config.seed, start=2 * len(self.heads))
+        with torch.no_grad():
+            wanted = self.factors(describe(heads).to(self.device))
+        z = self.known(heads)
+        for step in tqdm(range(FITTED_STEPS), "fitting the mapping network", disable=None):
+            optimizer.param_groups[0]["lr"] = 5 * (1 - step / FITTED_STEPS)  # the layers' own multiplier is 0.01
+            rows = torch.randint(len(z), (FITTED_BATCH,))
+            here = z[rows]
+            here[:, WIDTH:].normal_()
+            loss = F.mse_loss(style(here.to(self.device)), wanted[rows.to(self.device)])
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        self.fit = (loss / wanted.var(0).mean()).item()
+        self.average.style.load_state_dict(style.state_dict())
 
     def _difference(self, drawn: Tensor, real: Tensor) -> Tensor:
-        """How far drawn heads (N, 3, size, size) are from the real ones: (N,)."""
-        difference = (drawn - real).abs().flatten(1).mean(1)
-        return difference if self.lpips is None else difference + self.lpips(drawn, real).flatten()
+        """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar."""
+        return sum((F.avg_pool2d(drawn, side) - F.avg_pool2d(real, side)).abs().flatten(1).mean(1) for side in (1, 4))
 
     def _adversarial_step(self) -> None:
         """Both networks, one step."""
@@ -177,7 +216,10 @@ class AdversarialTrainer:
         (gradient,) = torch.autograd.grad(loss_g, seen, retain_graph=True)
         loss_d.backward(inputs=theirs)
         if config.supervision:
-            apart = (self._difference(drawn, real) * ~mixed).mean() * config.supervision
+            apart = self._difference(drawn, real)
+            if self.lpips is not None:  # not from the start: until all is in its place it likes any texture better
+                apart = apart + self.lpips(drawn, real).flatten() / 2
+            apart = (apart * ~mixed).mean() * config.supervision
             (supervised,) = torch.autograd.grad(apart, drawn, retain_graph=True)
             gradient = gradient + supervised
         drawn.backward(gradient)
@@ -200,9 +242,15 @@ class AdversarialTrainer:
     @torch.no_grad()
     def sheet(self) -> Tensor:
         """Heads that the running average draws, then real ones: one picture (3, H, W) in [0, 1]."""
-        z = torch.randn(DRAWN, self.config.decoder.style_dim, generator=torch.Generator().manual_seed(0))
-        real = [self.heads[index]["image"] for index in range(0, len(self.heads), -(-len(self.heads) // SHOWN))]
-        pictures = torch.cat([self.average(z.to(self.device)).cpu(), torch.stack(real)])
+        shown = range(0, len(self.heads), -(-len(self.heads) // SHOWN))
+        real = torch.stack([self.heads[index][self.picture] for index in shown])
+        if self.images < self.config.supervised:
+            codes = self.factors(describe(self.heads.factors[list(shown)]).to(self.device))[:, None]
+            drawn = self.average.synthesis(codes.expand(-1, self.average.n_styles, -1))
+        else:
+            z = torch.randn(DRAWN, self.config.decoder.style_dim, generator=torch.Generator().manual_seed(0))
+            drawn = self.average(z.to(self.device))
+        pictures = torch.cat([drawn.cpu(), real])
         return make_grid(pictures.clamp(-1, 1).add(1).div(2), nrow=12)
 
     def state_dict(self) -> dict:
@@ -220,34 +268,32 @@ class AdversarialTrainer:
             "seconds": self.seconds,
             "penalty": self.penalty,
             "recent": self.recent,
-            "generator": self.generator.state_dict(),
-            "average": self.average.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
+            **{name: getattr(self, name).state_dict() for name in NETWORKS},
+            "teacher": self.teacher.state_dict() if self.images < self.config.supervised else None,
             "optimizers": [_without_momentum(optimizer.state_dict()) for optimizer in self.optimizers],
         }
+
+    def start_from(self, state: dict) -> None:
+        """Takes the networks of another training's state, and nothing else."""
+        for name in NETWORKS:
+            getattr(self, name).load_state_dict(state[name])
 
     def load_state_dict(self, state: dict) -> None:
         """Goes back to where a state was taken."""
         self.step, self.seconds, self.penalty = state["step"], state["seconds"], state["penalty"]
         self.recent = state["recent"]
-        for name in ("generator", "average", "discriminator"):
-            getattr(self, name).load_state_dict(state[name])
+        self.start_from(state)
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(_with_momentum(kept))
+        if state["teacher"]:
+            self.teacher.load_state_dict(state["teacher"])
 
     def _set_rates(self) -> None:
         done, anneal_from = self.images / self.config.images, self.config.anneal_from
         share = 1.0 if done < anneal_from else (1 - done) / (1 - anneal_from)
-        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
+        for optimizer, rate in zip((*self.optimizers, self.teacher), (*self.rates, self.config.lr), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * share
-        if self.images < self.config.supervised:
-            # Alone, the generator may have momentum, and a mapping network as quick as the rest.
-            for group, factor in zip(self.optimizers[0].param_groups, (1, 30), strict=True):
-                group.update(betas=(0.9, 0.99), lr=rate * share * factor)
-        else:
-            for group in self.optimizers[0].param_groups:
-                group["betas"] = (0.0, 0.99)
 
     def _chosen(self) -> list[int]:
         """The numbers of the next real heads."""
@@ -257,7 +303,7 @@ class AdversarialTrainer:
 
     def _images(self, chosen: list[int]) -> Tensor:
         """Real heads; half of them mirrored where no factors are looked at: mirrored factors are as likely."""
-        images = torch.stack([self.heads[index]["image"] for index in chosen])
+        images = torch.stack([self.heads[index][self.picture] for index in chosen])
         if self.known is None:
             mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
             images = torch.where(mirrored, images.flip(3), images)

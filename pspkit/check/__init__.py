@@ -11,6 +11,7 @@ from pspkit.check.pyramid import feature_pyramid, reading_position
 from pspkit.check.start import colour_codes, take_codes
 from pspkit.check.styles import draw_variants, fill_masked, inject_styles
 from pspkit.check.tasks import mirror_labels, pixelate, split_people
+from pspkit.check.translate import go_on, keep_known
 from pspkit.check.verdict import Verdict, compare
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "drawn_logs",
     "feature_pyramid",
     "fill_masked",
+    "go_on",
     "head_convolutions",
     "inject_styles",
+    "keep_known",
     "layer_distance",
     "level_of_style",
     "mirror_labels",

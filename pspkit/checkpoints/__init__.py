@@ -4,7 +4,7 @@ files.py reads and writes without running anything a file brings; layouts.py wor
 reference's tensors; pretrained.py turns files into models and back; codes.py keeps codes together with their space.
 """
 
-from pspkit.checkpoints.codes import load_codes, save_codes
+from pspkit.checkpoints.codes import load_codes, read_codes, save_codes
 from pspkit.checkpoints.pretrained import (
     BODY,
     Checkpoint,
@@ -24,5 +24,6 @@ __all__ = [
     "load_backbone_weights",
     "load_codes",
     "read_checkpoint",
+    "read_codes",
     "save_codes",
 ]

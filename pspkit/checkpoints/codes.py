@@ -43,13 +43,28 @@ def load_codes(path: str | Path, space: str = "w_plus") -> Tensor:
         CheckpointError: damaged, not a file of codes, or codes of another space.
     """
     check_choice("space", space, tuple(SHAPES))
-    content, metadata = read_file(Path(path))
-    stored = metadata.get("space")
-    if metadata.get("format") != CODES_FORMAT or stored not in SHAPES:
-        raise CheckpointError(f"{path}: not a file of codes. Give one that save_codes wrote.")
+    codes, stored = read_codes(path)
     if stored != space:
         raise CheckpointError(
             f"{path}: holds codes of {stored}, not of {space}."
             f' Load them with load_codes(path, "{stored}") and decode them with PSP.{DECODED_BY[stored]}.'
         )
-    return content["codes"].clone()
+    return codes
+
+
+def read_codes(path: str | Path) -> tuple[Tensor, str]:
+    """Loads codes of whatever space, and says of which.
+
+    Args:
+        path: a file of `save_codes`.
+
+    Returns:
+        As `load_codes`; and "z", "w" or "w_plus".
+
+    Raises:
+        CheckpointError: damaged, or not a file of codes.
+    """
+    content, metadata = read_file(Path(path))
+    if metadata.get("format") != CODES_FORMAT or metadata.get("space") not in SHAPES:
+        raise CheckpointError(f"{path}: not a file of codes. Give one that save_codes wrote.")
+    return content["codes"].clone(), metadata["space"]

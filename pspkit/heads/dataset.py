@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from filelock import FileLock
-from numpy.lib.format import open_memmap
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -24,13 +24,15 @@ from pspkit.heads.render import SIZES, render
 
 FIRST_PERSON = {"train": 0, "validation": 1 << 40, "test": 1 << 41}  # so far apart that no split reaches the next
 EXTRAS = {"front_view", "toon"}
-AT_ONCE = 32  # heads between two notes of how far a rendering came
+KINDS = {"plain": ("image", "labels", "sketch", "landmarks"), "front_view": ("image",), "toon": ("image",)}
+AT_ONCE, CHUNK = 32, 512  # heads that are rendered together, and that lie in one file
 
 
 class HeadsDataset(Dataset):
     """Heads of one split. People of different splits are different: their numbers are drawn from ranges of their own.
 
-    What is missing is rendered into the cache with a progress bar; a rendering that was stopped goes on where it was.
+    What is missing is rendered into the cache with a progress bar. Data sets that differ in their count share what
+    they have in common, and a rendering that was stopped goes on with the last 512 heads.
 
     Args:
         split: "train", "validation" or "test".
@@ -63,14 +65,14 @@ class HeadsDataset(Dataset):
         if not 0 < count < 1 << 30:
             raise PspkitError(f"count: got {count}, needs 1 to {(1 << 30) - 1}.")
         self.factors = sample_factors(count, seed, start=FIRST_PERSON[split] * views, views=views)
-        name = "-".join([split, f"{count}x{size}px", f"seed{seed}", f"views{views}", *sorted(extras)])
+        name = "-".join([split, f"{size}px", f"seed{seed}", f"views{views}"])
         folder = (cache or cache_folder()) / f"heads-{_renderer_version()}" / name
-        shapes = {"image": (3, size, size), "labels": (size, size), "sketch": (1, size, size), "landmarks": (5, 2)}
-        shapes |= dict.fromkeys(extras, shapes["image"])
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folder}.lock"):  # of several processes one renders, the others wait and read
-                self._arrays = _fill(folder, shapes, self.factors, size)
+                self._chunks: dict[str, list[np.ndarray]] = {}
+                for what in ("plain", *extras):
+                    self._chunks |= _fill(folder, what, self.factors, size)
         except OSError as error:
             raise PspkitError(
                 f"{folder}: could not be written ({error.strerror or error}). Make it writable, with room "
@@ -89,7 +91,8 @@ class HeadsDataset(Dataset):
         """
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        item = {name: torch.from_numpy(array[index].copy()) for name, array in self._arrays.items()}
+        chunk, row = divmod(index % len(self), CHUNK)
+        item = {name: torch.from_numpy(chunks[chunk][row].copy()) for name, chunks in self._chunks.items()}
         for name in {"image", *EXTRAS} & item.keys():
             item[name] = item[name] / 127.5 - 1
         item["sketch"] = item["sketch"] / 255
@@ -107,7 +110,8 @@ def export(factors: Factors, size: int, folder: Path, *, look: str = "plain") ->
     try:
         for name in ("images", "labels", "sketches"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        for start, batch in _rendered(factors, size, look):
+        batches = [range(len(factors))[start : start + AT_ONCE] for start in range(0, len(factors), AT_ONCE)]
+        for start, batch in _rendered(factors, size, look, batches):
             pictures = {
                 "images": batch["image"].permute(0, 2, 3, 1),
                 "labels": batch["labels"],
@@ -125,65 +129,64 @@ def export(factors: Factors, size: int, folder: Path, *, look: str = "plain") ->
         ) from error
 
 
-def _fill(folder: Path, shapes: dict[str, tuple], factors: Factors, size: int) -> dict[str, np.ndarray]:
-    """The arrays of a folder, after rendering what they lack."""
-    files = {name: folder / f"{name}.npy" for name in shapes}
-    note = folder / "rendered"
-    done = int(note.read_text()) if note.exists() and all(file.exists() for file in files.values()) else 0
-    if done < len(factors):
-        if not done:
-            for name, file in files.items():
-                kind = np.float32 if name == "landmarks" else np.uint8
-                open_memmap(file, "w+", kind, (len(factors), *shapes[name]))
-        arrays = {name: open_memmap(file, "r+") for name, file in files.items()}
-        for start, batch in _rendered(factors, size, extras=EXTRAS & shapes.keys(), done=done):
-            here = slice(start, start + AT_ONCE)
-            for name, array in arrays.items():
-                array[here] = batch[name]
-            for array in arrays.values():
-                array.flush()
-            done = min(here.stop, len(factors))
-            with replacing(note) as part:
-                part.write_text(str(done))
-    return {name: np.load(file, mmap_mode="r") for name, file in files.items()}
+def _fill(folder: Path, what: str, factors: Factors, size: int) -> dict[str, list[np.ndarray]]:
+    """The chunks of "plain" heads or of an extra, by name, after rendering those that are not there."""
+
+    def file(name: str, start: int) -> Path:
+        return folder / f"{name if what == 'plain' else what}-{start:07}.npy"
+
+    def rows(path: Path) -> int:
+        return len(np.load(path, mmap_mode="r")) if path.exists() else 0
+
+    names, starts = KINDS[what], range(0, len(factors), CHUNK)
+    spans = {start: range(start, min(start + CHUNK, len(factors))) for start in starts}
+    missing = [span for start, span in spans.items() if min(rows(file(name, start)) for name in names) < len(span)]
+    batches = [span[here : here + AT_ONCE] for span in missing for here in range(0, len(span), AT_ONCE)]
+    shown = front_view(factors) if what == "front_view" else factors
+    rendered = _rendered(shown, size, "toon" if what == "toon" else "plain", batches)
+    for span in missing:
+        parts = list(islice(rendered, -(-len(span) // AT_ONCE)))
+        for name in names:
+            with replacing(file(name, span.start)) as part, part.open("wb") as stream:
+                np.save(stream, np.concatenate([batch[name].numpy() for _, batch in parts]))
+    return {
+        name if what == "plain" else what: [np.load(file(name, start), mmap_mode="r") for start in starts]
+        for name in names
+    }
 
 
 class _Batches(Dataset):
     """Batches of heads as bytes, for the worker processes of a DataLoader."""
 
-    def __init__(self, factors: Factors, size: int, look: str, extras: Set[str]) -> None:
-        self.factors, self.size, self.look, self.extras = factors, size, look, extras
+    def __init__(self, factors: Factors, size: int, look: str, batches: Sequence[range]) -> None:
+        self.factors, self.size, self.look, self.batches = factors, size, look, batches
 
-    def __getitem__(self, start: int) -> tuple[int, dict[str, Tensor]]:
-        heads = self.factors[start : start + AT_ONCE]
-        seen = render(heads, self.size, look=self.look)
-        batch = {
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> tuple[int, dict[str, Tensor]]:
+        heads = self.batches[number]
+        seen = render(self.factors[heads.start : heads.stop], self.size, look=self.look)
+        return heads.start, {
             "image": _bytes(seen.image, 127.5, 1),
             "labels": seen.labels,
             "sketch": _bytes(seen.sketch, 255, 0),
             "landmarks": seen.landmarks,
         }
-        if "front_view" in self.extras:
-            batch["front_view"] = _bytes(render(front_view(heads), self.size).image, 127.5, 1)
-        if "toon" in self.extras:
-            batch["toon"] = _bytes(render(heads, self.size, look="toon").image, 127.5, 1)
-        return start, batch
 
 
 def _rendered(
-    factors: Factors, size: int, look: str = "plain", *, extras: Set[str] = frozenset(), done: int = 0
+    factors: Factors, size: int, look: str, batches: Sequence[range]
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """The numbers of the batches' first heads and the batches, from head `done` on."""
-    starts = range(done, len(factors), AT_ONCE)
-    several = len(starts) >= 4  # else starting processes takes longer than they save
-    batches = DataLoader(
-        _Batches(factors, size, look, extras),
+    """The numbers of the batches' first heads and the batches."""
+    several = len(batches) >= 4  # else starting processes takes longer than they save
+    loader = DataLoader(
+        _Batches(factors, size, look, batches),
         batch_size=None,
-        sampler=starts,
         num_workers=torch.get_num_threads() if several else 0,
     )
-    with tqdm(total=len(factors), initial=done, desc="rendering heads", unit="head", disable=not several) as bar:
-        for start, batch in batches:
+    with tqdm(total=sum(map(len, batches)), desc="rendering heads", unit="head", disable=not several) as bar:
+        for start, batch in loader:
             yield start, batch
             bar.update(len(batch["labels"]))
 

@@ -1,6 +1,6 @@
 """Figures of the course. Every function returns a `matplotlib` Figure; `figure` puts it into the page."""
 
-from pspkit.show import backbone, decoder, encoders, heads, losses, pyramid, styles, tasks, training
+from pspkit.show import backbone, decoder, encoders, heads, losses, pyramid, styles, tasks, training, translate
 from pspkit.show.figure import COLOURS, INK, LEVELS, figure, photos, to_pil
 from pspkit.show.map import course_map
 
@@ -21,4 +21,5 @@ __all__ = [
     "tasks",
     "to_pil",
     "training",
+    "translate",
 ]

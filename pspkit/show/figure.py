@@ -44,7 +44,7 @@ def photos(
     columns = columns or len(images)
     lines = -(-len(images) // columns)
     gap = 0.22 if len(titles) else 0.05
-    margin = 0.08 * max((len(row) for row in rows), default=0)
+    margin = 0.08 * max((len(row) + 1 for row in rows), default=0)
     width, height = margin + columns * (side + 0.05), lines * (side + gap) + 0.03
     fig = Figure(figsize=(width, height), layout="none")
     for place, image in enumerate(images):

@@ -23,13 +23,15 @@ def course_map(*here: str) -> HTML:
     """The way of the data through pSp, with the places of this notebook marked.
 
     Args:
-        here: keys of `PLACES`.
+        here: keys of `PLACES`; without any, the whole way.
 
     Raises:
         PspkitError: a place that is not on the map.
     """
     for place in here:
         check_choice("here", place, tuple(PLACES))
+    whole = not here
+    here = here or tuple(PLACES)
     fig = Figure(figsize=(8.2, 1.15))
     ax = fig.add_axes((0, 0, 1, 1), xlim=(0, 8.2), ylim=(0, 1.15))
     ax.axis("off")
@@ -47,7 +49,9 @@ def course_map(*here: str) -> HTML:
     marked = [list(PLACES).index(place) for place in here]
     middle = 0.48 + 1.02 * sum(marked) / len(marked)
     ax.text(middle, 0.08, "you are here", ha="center", va="center", fontsize=7.5, color="#5b4b8a", weight="bold")
-    names = " and ".join(PLACES[place].split("\n0")[0].replace("\n", " ") for place in here)
+    names = (
+        "the whole way" if whole else " and ".join(PLACES[place].split("\n0")[0].replace("\n", " ") for place in here)
+    )
     return figure(
         fig,
         f"A row of boxes from picture to picture: backbone, feature pyramid, map2style, average latent, style mixing, "

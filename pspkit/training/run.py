@@ -12,7 +12,7 @@ from pspkit.checkpoints.files import write_text
 from pspkit.config import CONFIGS, TRAININGS, BackboneConfig, EncoderConfig, TrainingConfig
 from pspkit.domains import get_domain
 from pspkit.encoders import Encoder
-from pspkit.errors import CheckpointError, PspkitError, check_choice
+from pspkit.errors import CheckpointError, check_choice
 from pspkit.losses import PSPLoss
 from pspkit.psp import PSP
 from pspkit.tasks import get_task
@@ -35,7 +35,8 @@ class Run:
         decoder: file of a decoder; the domain's own where it is left out.
         identity: file of a face-recognition network, for the identity loss and for the encoder's first weights; the
             domain's own where it is left out.
-        encoder: file of a trained encoder or pSp to start from.
+        encoder: file of a trained encoder or pSp to start from; its first layer starts anew where the task gives other
+            channels than it takes.
         moco: file of MoCo v2's ResNet-50, where moco has a weight.
         source: folder of one's own pictures, sketches or label maps.
         target: folder of the pictures that belong to them.
@@ -90,13 +91,7 @@ class Run:
     def _encoder(self, n_styles: int, style_dim: int) -> Encoder:
         task = get_task(self.task)
         if self.encoder:
-            encoder = Encoder.from_pretrained(self.encoder)
-            if encoder.config.input_nc != task.input_nc:
-                raise PspkitError(
-                    f"{self.encoder}: takes {encoder.config.input_nc} channels, but {self.task} gives {task.input_nc}."
-                    " Start from an encoder of a task with as many, or anew."
-                )
-            return encoder
+            return _with_channels(Encoder.from_pretrained(self.encoder), task.input_nc)
         config = replace(
             CONFIGS[self.profile].encoder,
             kind=self.kind,
@@ -132,3 +127,13 @@ class Run:
             return cls(**record | {"training": TrainingConfig(**record["training"])})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"{path}: cannot be read ({error}). Train into another folder.") from error
+
+
+def _with_channels(encoder: Encoder, input_nc: int) -> Encoder:
+    """The encoder itself where it takes so many channels; else one that shares all but its first layer."""
+    if encoder.config.input_nc == input_nc:
+        return encoder
+    other = Encoder.from_config(replace(encoder.config, input_nc=input_nc))
+    kept = {name: value for name, value in encoder.state_dict().items() if not name.startswith("input_layer.")}
+    other.load_state_dict(kept, strict=False)
+    return other

@@ -1,0 +1,34 @@
+"""The notebooks: `course`."""
+
+import argparse
+
+from pspkit.cli.parsing import add_command, add_group
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the commands."""
+    actions = add_group(commands, "course", "the notebooks")
+    run = add_command(
+        actions,
+        "run",
+        _course_run,
+        "run the notebooks in order and render them",
+        """Runs the notebooks in order, under the smallest profile, and renders them to site/index.html. It stops at the
+        first cell that fails.""",
+        ["pspkit course run", "pspkit course run --only 03"],
+    )
+    run.add_argument("--only", action="append", default=[], metavar="NN", help="only this notebook; repeatable")
+    run.add_argument("--in-place", action="store_true", help="write the outputs into the notebooks; render nothing")
+    add_command(actions, "site", _course_site, "render the notebooks as they are")
+
+
+def _course_run(arguments: argparse.Namespace) -> None:
+    from pspkit.course import run
+
+    run(only=arguments.only, in_place=arguments.in_place)
+
+
+def _course_site(arguments: argparse.Namespace) -> None:
+    from pspkit.course import site
+
+    site()

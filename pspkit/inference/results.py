@@ -1,0 +1,153 @@
+"""What inference writes: PNG pictures, and an account of what was done."""
+
+import io
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+from torchvision.utils import save_image
+
+from pspkit.checkpoints import save_codes
+from pspkit.checkpoints.files import write_bytes
+from pspkit.errors import PspkitError
+
+SHOWN = 3  # files that a remark names
+
+
+@dataclass
+class Summary:
+    """What became of every file; as a string, the text that the commands print.
+
+    Attributes:
+        written: the files made, codes included.
+        existing: inputs whose results were all there, and were left alone.
+        failed: inputs that could not be used, or whose results could not be written, and why.
+        remarks: what is unusual about inputs that were used all the same, and which.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    existing: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+    remarks: dict[str, list[Path]] = field(default_factory=dict)
+
+    def remark(self, path: Path, texts: Iterable[str]) -> None:
+        """Notes what is unusual about an input."""
+        for text in texts:
+            self.remarks.setdefault(text, []).append(path)
+
+    def __str__(self) -> str:
+        lines = [f"note: {text}: {_some(paths)}" for text, paths in self.remarks.items()]
+        if self.existing:
+            lines.append(
+                f"{_count(self.existing, 'input')} skipped, the results are there already: {_some(self.existing)}"
+            )
+        if self.failed:
+            lines.append(f"{_count(self.failed, 'input')} left out:")
+            lines += [f"  {reason}" for reason in self.failed.values()]
+        return "\n".join([*lines, f"{_count(self.written, 'file')} written"])
+
+
+class Job(NamedTuple):
+    """One input, and the files that it gives."""
+
+    path: Path
+    name: str  # of the files, below the folder for results and without extension
+    pictures: list[Path]
+    codes: list[Path]  # one, or none
+
+    def due(self, overwrite: bool) -> list[Path]:
+        """The files that are to be written."""
+        return [path for path in (*self.pictures, *self.codes) if overwrite or not path.exists()]
+
+
+def check_jobs(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrite: bool) -> tuple[list[Job], Summary]:
+    """Checks where results are to go, before anything is computed.
+
+    Args:
+        jobs: all that could be done.
+        failed: the inputs that cannot be used, and why.
+        out: the folder for the results.
+        overwrite: whether results that are there are replaced.
+
+    Returns:
+        The jobs that are to be done, an input given twice once; and the account so far.
+
+    Raises:
+        PspkitError: two inputs would give one file, a result would replace an input, or `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise PspkitError(f"{out}: is a file, and the results need a folder. Name another.")
+    sources = {job.path.resolve() for job in jobs}
+    givers: dict[Path, Path] = {}
+    todo, summary = [], Summary(failed=failed)
+    for job in jobs:
+        files = [*job.pictures, *job.codes]
+        replaced = [file for file in files if file.resolve() in sources]
+        if replaced:
+            raise PspkitError(f"{replaced[0]}: is an input, and a result would replace it. Name another folder.")
+        rivals = {file: givers[file] for file in files if file in givers}
+        for file, rival in rivals.items():
+            if rival.resolve() != job.path.resolve():
+                raise PspkitError(
+                    f"{rival} and {job.path} would both become {file}. Rename one, or give each a folder of its own."
+                )
+        if rivals:
+            continue
+        givers |= dict.fromkeys(files, job.path)
+        if job.due(overwrite):
+            todo.append(job)
+        else:
+            summary.existing.append(job.path)
+    return todo, summary
+
+
+def write_job(job: Job, pictures: Tensor, codes: Tensor, overwrite: bool, summary: Summary) -> None:
+    """Writes what a job gives, and notes it.
+
+    Args:
+        job: says where.
+        pictures: (files, N, 3, H, W) in [-1, 1]: for each of its files those that stand side by side in it.
+        codes: W+ codes (N, n_styles, style_dim).
+        overwrite: whether results that are there are replaced.
+        summary: of all jobs.
+    """
+    due = job.due(overwrite)
+    try:
+        for path, images in zip(job.pictures, pictures, strict=True):
+            if path in due:
+                write_png(path, images)
+                summary.written.append(path)
+        for path in job.codes:
+            if path in due:
+                save_codes(path, codes, "w_plus")
+                summary.written.append(path)
+    except PspkitError as error:
+        summary.failed[job.path] = str(error)
+
+
+def _count(paths: Collection[Path], what: str) -> str:
+    return f"{len(paths)} {what}{'' if len(paths) == 1 else 's'}"
+
+
+def _some(paths: list[Path]) -> str:
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return ", ".join(map(str, paths[:SHOWN])) + more
+
+
+def numbered(stem: Path, count: int) -> list[Path]:
+    """The names of the pictures that one input gives: NAME.png, or NAME-0.png, NAME-1.png ... of several."""
+    ends = [".png"] if count == 1 else [f"-{number}.png" for number in range(count)]
+    return [stem.with_name(stem.name + end) for end in ends]
+
+
+def write_png(path: Path, images: Tensor) -> None:
+    """Writes pictures (N, 3, H, W) in [-1, 1], values beyond clamped, side by side into one file.
+
+    Raises:
+        CheckpointError: it could not be written; what stood there is untouched.
+    """
+    png = io.BytesIO()
+    save_image(images.clamp(-1, 1).add(1).div(2), png, format="PNG", nrow=len(images), padding=0)
+    write_bytes(path, png.getvalue())
