@@ -1,6 +1,6 @@
 """All measurements, one after another: `python -m benchmarks`."""
 
-from benchmarks import decode, encode, heads, mobile, train
+from benchmarks import decode, encode, explore, heads, mobile, train
 from pspkit.errors import PspkitError
 
 decode.main()

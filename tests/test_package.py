@@ -13,9 +13,9 @@ ROOMS = [
     *("errors", "atomic", "seeds", "config", "checkpoints", "assets"),
     *("stylegan2", "backbone", "encoders", "mobile_stylegan", "psp", "projection", "fast", "mobile_facenet"),
     *("labels", "pictures", "heads", "tasks", "folders"),
-    *("perceptual", "losses", "metrics", "domains", "directions", "inference", "training", "recognition", "adversarial"),
-    "weights",
-    *("show", "explore", "check", "course", "cli"),
+    *("perceptual", "losses", "metrics", "domains", "directions", "inference"),
+    *("training", "recognition", "adversarial", "weights"),
+    *("show", "explore", "check", "pages", "course", "cli"),
 ]
 CHEAP = ROOMS[: ROOMS.index("show")]
 

@@ -51,9 +51,9 @@ class TrainingCurves:
             raise PspkitError(f"{file}: not there, or without a line. Name what pspkit train --out filled.")
 
     def sheet(self, step: int) -> Path | None:
-        """The validation sheet of a step, where it was kept."""
-        path = self.folder / "sheets" / f"{step:06}.jpg"
-        return path if path.exists() else None
+        """The validation sheet of a step, else that of the model that was kept, where there is one."""
+        of_step, of_model = self.folder / "sheets" / f"{step:06}.jpg", self.folder / "sheet.jpg"
+        return next((path for path in (of_step, of_model) if path.exists()), None)
 
     def describe(self, state: State) -> str:
         """What the figure shows, in words."""
@@ -63,8 +63,12 @@ class TrainingCurves:
             for loss in state.losses
         )
         best = min(self.log, key=lambda line: line["validation"]["total"])["step"]
-        beside = "Beside: sources, outputs and targets" if self.sheet(state.step) else "No sheet was kept"
-        return f"Step {state.step}: {values or 'no loss is chosen'}. Lowest total: step {best}. {beside} at this step."
+        sheet = self.sheet(state.step)
+        beside = "No sheet of this step was kept"
+        if sheet:
+            of = "the model that was kept" if sheet.parent == self.folder else "this step"
+            beside = f"Beside: sources, outputs and targets of {of}"
+        return f"Step {state.step}: {values or 'no loss is chosen'}. Lowest total: step {best}. {beside}."
 
     def render(self, *states: State) -> Figure:
         """The chosen losses one below the other, a line at the chosen step, and the step's sheet; one row a state."""

@@ -8,7 +8,7 @@ import numpy as np
 from ipycanvas import Canvas
 from PIL import Image, ImageDraw
 
-from pspkit.explore.wiring import Page, choice, drawing, number
+from pspkit.explore.wiring import Page, choice, column, drawing, number
 
 if TYPE_CHECKING:
     from pspkit.explore.draw import Drawing
@@ -100,7 +100,7 @@ class Easel:
         self.page = Page(drawing(drawing_.render, drawing_.describe, photographic=True))
         rows = [self.start, self.brush, self.tool, self.width, self.x, self.y]
         note = widgets.HTML(STYLE + HELP)
-        self.widget = widgets.VBox([*rows, note, self.canvas, widgets.HBox(self.buttons), self.page])
+        self.widget = column(*rows, note, self.canvas, widgets.HBox(self.buttons), self.page)
         self._listen()
         self._paint(State())
 
@@ -166,4 +166,5 @@ class Easel:
         radius = (width + 1) // 2 + 1
         ring = Image.new("1", pixels.shape[1::-1])
         ImageDraw.Draw(ring).rectangle((x - radius, y - radius, x + radius, y + radius), outline=1)
-        self.canvas.put_image_data(np.where(np.array(ring)[..., None], 255 - pixels, pixels))
+        pixels = np.where(np.array(ring)[..., None], 255 - pixels, pixels)
+        self.canvas.put_image_data(np.pad(pixels, ((0, 0), (0, 0), (0, 1)), constant_values=255))  # RGB would be a JPEG

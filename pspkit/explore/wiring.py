@@ -13,6 +13,13 @@ from matplotlib.figure import Figure
 from pspkit.errors import PspkitError
 from pspkit.show.figure import figure_html
 
+EXPLORER = "pspkit-explorer"  # the class by which a page's script and the tests know an explorer
+# JupyterLab's shortcuts would take arrow keys, Enter and letters from lists and buttons; an element can forbid it, but
+# no widget has a trait for that. The style is empty: its being loaded is what runs the line.
+KEYS = (
+    "<style onload=\"window.pspkitKeys ??= (document.addEventListener('focusin', event => event.target.closest"
+    f"('.{EXPLORER}')?.setAttribute('data-lm-suppress-shortcuts', '')), true)\"></style>"
+)
 WIDE = {"description_width": "7em"}
 ONE_AT_A_TIME = ThreadPoolExecutor(1, "explorer")  # a drawing already has all threads of the machine
 
@@ -67,7 +74,7 @@ class Page(widgets.HTML):
         except RuntimeError:
             loop = None
         if loop is None or not self.value:
-            self.value = _said(self._draw[-1], state)
+            self.value = KEYS + _said(self._draw[-1], state)
         elif self._task is None or self._task.done():
             self._task = loop.create_task(self._keep_up(loop))
             self._task.add_done_callback(asyncio.Task.result)  # an error belongs into the kernel's log at once
@@ -77,7 +84,7 @@ class Page(widgets.HTML):
         while self._wanted is not drawn:
             drawn = self._wanted
             for draw in self._draw:
-                self.value = await loop.run_in_executor(ONE_AT_A_TIME, _said, draw, drawn)
+                self.value = KEYS + await loop.run_in_executor(ONE_AT_A_TIME, _said, draw, drawn)
                 if self._wanted is not drawn:
                     break
 
@@ -129,4 +136,11 @@ def explorer(
     for control in controls.values():
         getattr(control, "value_source", control).observe(ask, "value")
     ask()
-    return widgets.VBox([*controls.values(), page])
+    return column(*controls.values(), page)
+
+
+def column(*parts: widgets.Widget) -> widgets.VBox:
+    """An explorer's parts, one below the other."""
+    box = widgets.VBox(parts)
+    box.add_class(EXPLORER)
+    return box

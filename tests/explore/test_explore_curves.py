@@ -45,9 +45,12 @@ def test_a_panel_has_the_chosen_axis_and_a_line_at_the_step(run):
 def test_describe_says_what_was_found(run):
     curves = TrainingCurves(run)
     assert curves.describe(State(("total",), step=20)) == (
-        "Step 20: total 0.4 in training, 0.5 in validation. Lowest total: step 20. No sheet was kept at this step."
+        "Step 20: total 0.4 in training, 0.5 in validation. Lowest total: step 20. No sheet of this step was kept."
     )
-    assert "Beside: sources, outputs and targets" in curves.describe(State(step=30))
+    assert curves.describe(State(step=30)).endswith("Beside: sources, outputs and targets of this step.")
+    Image.new("RGB", (60, 30)).save(run / "sheet.jpg")  # all that ships of a training
+    assert curves.describe(State(step=20)).endswith("of the model that was kept.")
+    assert curves.describe(State(step=30)).endswith("of this step.")
     assert "no loss is chosen" in curves.describe(State((), step=30))
 
 

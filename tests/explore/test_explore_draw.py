@@ -165,6 +165,8 @@ def test_the_cursor_shows_on_the_canvas(labels, monkeypatch):
     easel, shown = Easel(labels), []
     monkeypatch.setattr(easel.canvas, "put_image_data", shown.append)
     easel.x.value_source.value = 5
-    (pixels,) = shown
+    assert shown[0].shape == (64, 64, 4), "with opacity, or the canvas packs it as a JPEG"
+    assert (shown[0][..., 3] == 255).all()
+    pixels = shown[0][..., :3]
     assert (pixels != labels.colours(State(0))).any()
     assert (pixels == labels.colours(State(0))).mean() > 0.95
