@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 .PHONY: help walkthrough lab test test-browser browser bench notebooks site assets weights lint clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 walkthrough: assets  ## run the whole course and render it to site/index.html
 	@$(BIN)/pspkit course run
@@ -16,7 +16,7 @@ walkthrough: assets  ## run the whole course and render it to site/index.html
 lab: $(INSTALLED)  ## open the course in JupyterLab
 	@$(BIN)/jupyter lab $(wildcard notebooks/00_*.ipynb)
 
-test: assets  ## unit tests, parity with the reference, every cell of the course; explorers where make browser went well
+test: assets  ## unit tests, parity with the reference, every cell of the course; in a browser after make browser
 	@$(BIN)/python -m pytest
 
 test-browser: assets browser  ## the explorers in JupyterLab, in a Chromium without a window; screenshots in build/

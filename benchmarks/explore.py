@@ -37,13 +37,7 @@ def explorers() -> Iterator[tuple[str, float, Any, bool, Callable[[int], Any]]]:
     yield "curves", HEADS, training, True, lambda n: curves.State(smoothing=n / 100, step=training.steps[-1])
     for task in ("segmentation", "sketch"):
         drawn = draw.Drawing(task, domain.psp(task), people)
-        yield (
-            f"draw, {task}",
-            HEADS,
-            drawn,
-            True,
-            lambda n: easel.State(0, (easel.Stroke(0, 5, ((n, 20), (n + 9, 30))),)),
-        )
+        yield f"draw, {task}", HEADS, drawn, True, lambda n: easel.State(0, (easel.Stroke(0, 5, ((n, n),)),))
     walker = walk.Walker(encode, people.image, load_directions())
     yield "walk", HEADS, walker, True, lambda n: walk.State(step=n / 100)
     degrader = degradations.Degrader(pyramid.faces())
