@@ -4,10 +4,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough lab test bench notebooks site assets weights lint clean
+.PHONY: help walkthrough lab test test-browser browser bench notebooks site assets weights lint clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 walkthrough: assets  ## run the whole course and render it to site/index.html
 	@$(BIN)/pspkit course run
@@ -16,8 +16,15 @@ walkthrough: assets  ## run the whole course and render it to site/index.html
 lab: $(INSTALLED)  ## open the course in JupyterLab
 	@$(BIN)/jupyter lab $(wildcard notebooks/00_*.ipynb)
 
-test: assets  ## unit tests, parity with the reference, and every cell of the course
+test: assets  ## unit tests, parity with the reference, every cell of the course; in a browser after make browser
 	@$(BIN)/python -m pytest
+
+test-browser: assets browser  ## the explorers in JupyterLab, in a Chromium without a window; screenshots in build/
+	@$(BIN)/python -m pytest tests/browser
+
+browser: $(INSTALLED)  ## install what the tests of the explorers need: Playwright, and Debian's chromium where none is
+	@$(BIN)/python -m pip install -qq --editable '.[dev,browser]'
+	@sh tests/browser/get_chromium.sh
 
 bench: $(INSTALLED)  ## the measurements behind the speed figures
 	@$(BIN)/python -m benchmarks

@@ -13,7 +13,8 @@ ROOMS = [
     *("errors", "atomic", "seeds", "config", "checkpoints", "assets"),
     *("stylegan2", "backbone", "encoders", "mobile_stylegan", "psp", "projection", "fast", "mobile_facenet"),
     *("labels", "pictures", "heads", "tasks", "folders"),
-    *("perceptual", "losses", "metrics", "domains", "inference", "training", "recognition", "adversarial", "weights"),
+    *("perceptual", "losses", "metrics", "domains", "directions", "inference"),
+    *("training", "recognition", "adversarial", "weights"),
     *("show", "explore", "check", "pages", "course", "cli"),
 ]
 CHEAP = ROOMS[: ROOMS.index("show")]

@@ -13,7 +13,7 @@ from pspkit.course import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-TARGETS = ["walkthrough", "lab", "test", "bench", "notebooks", "site", "assets", "lint"]
+TARGETS = ["walkthrough", "lab", "test", "test-browser", "browser", "bench", "notebooks", "site", "assets", "lint"]
 
 
 def test_environment_uses_no_default_channel():
@@ -60,8 +60,8 @@ def test_an_old_python_is_refused_with_the_remedy(tmp_path):
 
 def test_help_names_every_target():
     listing = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert re.findall(r"^make (\w+)", listing, re.MULTILINE)[:2] == ["help", "walkthrough"]
-    assert set(TARGETS) <= set(re.findall(r"^make (\w+)", listing, re.MULTILINE))
+    assert re.findall(r"^make ([\w-]+)", listing, re.MULTILINE)[:2] == ["help", "walkthrough"]
+    assert set(TARGETS) <= set(re.findall(r"^make ([\w-]+)", listing, re.MULTILINE))
 
 
 def test_data_readme_names_every_asset_and_every_folder():

@@ -73,17 +73,30 @@ def describe(state: State) -> str:
 
 def render(*states: State) -> Figure:
     """Picture, front view, toon look and label map; one row a state."""
+    return draw([pictures(state) for state in states])
+
+
+def preview(state: State) -> Figure:
+    """The picture and its label map at half the side; the other two take as long again each."""
+    seen = render_heads(factors_of(state), SIZE // 2)
+    return draw([(seen.image[0], None, None, seen.labels[0])])
+
+
+def draw(rows: list[tuple[Tensor | None, ...]]) -> Figure:
+    """Rows of what `pictures` returns; None leaves a place empty."""
     side = 2.05
-    fig = Figure(figsize=(4 * side, len(states) * (side + 0.22)))
+    fig = Figure(figsize=(4 * side, len(rows) * (side + 0.22)))
     height = fig.get_size_inches()[1]
-    for line, state in enumerate(states):
-        *images, labels = pictures(state)
+    for line, (*images, labels) in enumerate(rows):
         bottom = height - (line + 1) * (side + 0.22)
         axes = [
             fig.add_axes(((column + 0.01) / 4, bottom / height, 0.98 / 4, side * 0.98 / height)) for column in range(4)
         ]
         for ax, image, title in zip(axes, images, ("as set", "its front view", "its toon look"), strict=False):
-            draw_image(ax, image, title)
+            if image is None:
+                ax.axis("off")
+            else:
+                draw_image(ax, image, title)
         draw_labels(axes[3], labels, "its label map")
     return fig
 
@@ -115,4 +128,4 @@ def explore() -> widgets.VBox:
     state = State()
     controls = {name: control(name, value) for name, value in asdict(state).items() if name != "person"}
     person = number("person", state.person, 0, PEOPLE - 1)
-    return explorer(render, describe, state, {"person": person} | controls, photographic=True)
+    return explorer(render, describe, state, {"person": person} | controls, photographic=True, preview=preview)

@@ -1,7 +1,7 @@
 """Pyramid explorer: level, channel and picture, and what the encoder's maps hold there."""
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -30,94 +30,96 @@ class State:
     image: int = 0
 
 
-@lru_cache
-def face(image: int) -> Tensor:
-    """One of the course's faces, (3, 256, 256) in [-1, 1]."""
-    return pil_to_tensor(Image.open(SAMPLES / f"face_{image}.jpg")).float() / 127.5 - 1
+def faces() -> Tensor:
+    """The course's faces, (FACES, 3, 256, 256) in [-1, 1]."""
+    pictures = [pil_to_tensor(Image.open(SAMPLES / f"face_{number}.jpg")) for number in range(FACES)]
+    return torch.stack(pictures).float() / 127.5 - 1
 
 
-@lru_cache(maxsize=FACES)
-def levels(encoder: GradualStyleEncoder, image: int) -> dict[str, Tensor]:
-    """Every map of one face, (C, H, W) by name. A face is drawn again far more often than it is encoded."""
-    side = encoder.config.input_size
-    x = F.interpolate(face(image)[None], size=(side, side), mode="bilinear", antialias=True)
-    with torch.no_grad():
-        c1, c2, c3 = encoder.stages(x)[1:]
-        _, p2, p1 = encoder.pyramid(c1, c2, c3)
-    return {"c1": c1[0], "c2": c2[0], "c3": c3[0], "p2": p2[0], "p1": p1[0]}
-
-
-def locate(encoder: GradualStyleEncoder, state: State) -> tuple[Tensor, int]:
-    """The chosen map (C, H, W) and the chosen channel, cut to the last one that the map has."""
-    feature = levels(encoder, state.image)[state.level]
-    return feature, min(state.channel, len(feature) - 1)
-
-
-def describe(encoder: GradualStyleEncoder, state: State) -> str:
-    """What the figure shows, in words."""
-    feature, channel = locate(encoder, state)
-    count, side, _ = feature.shape
-    readers = {"c3": "coarse heads", "p2": "middle heads", "p1": "fine heads"}.get(state.level, "no head")
-    return (
-        f"Face {state.image}: channel {channel} of the {count} of {state.level}, {side}×{side} cells, "
-        f"read by {readers}. Values {feature[channel].min():.2f} to {feature[channel].max():.2f}."
-    )
-
-
-def draw(place: Figure | SubFigure, encoder: GradualStyleEncoder, state: State) -> None:
-    """Face, chosen channel, the face lit by the channel, and the channels that follow."""
-    feature, channel = locate(encoder, state)
-    image, level = face(state.image), LEVEL_OF[state.level]
-    low, high = between(feature[channel])
-    light = ((feature[channel] - low) / (high - low)).clamp(0, 1)
-    light = F.interpolate(light[None, None], size=image.shape[-2:], mode="nearest")[0, 0]
-    panels = place.subfigures(1, 2, width_ratios=(13, 6))
-    axes = panels[0].subplots(1, 3)
-    axes[0].imshow(to_pil(image))
-    draw_map(axes[1], feature[channel], level)
-    axes[2].imshow(to_pil(lit(image, light)))
-    for ax, title in zip(
-        axes, (f"face {state.image}", f"{state.level}, channel {channel}", "where it is high"), strict=True
-    ):
-        ax.set_title(title, fontsize=9, color=INK, pad=3)
-        ax.axis("off")
-    panels[0].subplots_adjust(0.01, 0.01, 0.99, 0.88, 0.04)
-    for ax, other in zip(panels[1].subplots(3, 4).flat, range(channel, channel + NEIGHBOURS), strict=True):
-        draw_map(ax, feature[other % len(feature)], level)
-        ax.set_title(str(other % len(feature)), fontsize=7, pad=1.5, color=COLOURS[level] if other == channel else INK)
-    panels[1].subplots_adjust(0.02, 0.01, 0.99, 0.92, 0.06, 0.2)
-
-
-def render(encoder: GradualStyleEncoder, *states: State) -> Figure:
-    """Some states, one below the other."""
-    fig = Figure(figsize=(9.4, 2.3 * len(states)))
-    for place, state in zip(fig.subfigures(len(states), 1, squeeze=False)[:, 0], states, strict=True):
-        draw(place, encoder, state)
-    return fig
-
-
-def strip(encoder: GradualStyleEncoder) -> HTML:
-    """Three states of the explorer, for readers without a kernel."""
-    states = (State("c1", 2, image=7), State("c3", 49, image=2), State("p1", 17, image=5))
-    words = " ".join(describe(encoder, state) for state in states)
-    return figure(render(encoder, *states), words, words, photographic=True)
-
-
-def explore(encoder: GradualStyleEncoder) -> widgets.VBox:
-    """The explorer.
+class PyramidViewer:
+    """The explorer of an encoder's maps.
 
     Args:
-        encoder: whose maps to show, on its device and in eval mode; its input is a photograph.
+        encoder: whose maps to show, on its device and in evaluation mode; its input is a picture of three channels.
+        pictures: (N, 3, S, S) in [-1, 1], eight at least; the course's faces unless given.
     """
-    state = State()
-    return explorer(
-        partial(render, encoder),
-        partial(describe, encoder),
-        state,
-        {
-            "level": choice("level", list(LEVEL_OF), state.level),
-            "channel": number("channel", state.channel, 0, encoder.config.widths[-1] - 1),
-            "image": number("face", state.image, 0, FACES - 1),
-        },
-        photographic=True,
-    )
+
+    def __init__(self, encoder: GradualStyleEncoder, pictures: Tensor | None = None):
+        self.encoder, self.pictures = encoder, faces() if pictures is None else pictures
+        self.levels = lru_cache(len(self.pictures))(self.levels)  # drawn far more often than encoded
+
+    def levels(self, image: int) -> dict[str, Tensor]:
+        """Every map of one picture, (C, H, W) by name."""
+        side = self.encoder.config.input_size
+        x = F.interpolate(self.pictures[[image]], size=(side, side), mode="bilinear", antialias=True)
+        with torch.no_grad():
+            c1, c2, c3 = self.encoder.stages(x)[1:]
+            _, p2, p1 = self.encoder.pyramid(c1, c2, c3)
+        return {"c1": c1[0], "c2": c2[0], "c3": c3[0], "p2": p2[0], "p1": p1[0]}
+
+    def locate(self, state: State) -> tuple[Tensor, int]:
+        """The chosen map (C, H, W) and the chosen channel, cut to the last one that the map has."""
+        feature = self.levels(state.image)[state.level]
+        return feature, min(state.channel, len(feature) - 1)
+
+    def describe(self, state: State) -> str:
+        """What the figure shows, in words."""
+        feature, channel = self.locate(state)
+        count, side, _ = feature.shape
+        readers = {"c3": "coarse heads", "p2": "middle heads", "p1": "fine heads"}.get(state.level, "no head")
+        return (
+            f"Face {state.image}: channel {channel} of the {count} of {state.level}, {side}×{side} cells, "
+            f"read by {readers}. Values {feature[channel].min():.2f} to {feature[channel].max():.2f}."
+        )
+
+    def draw(self, place: Figure | SubFigure, state: State) -> None:
+        """Face, chosen channel, the face lit by the channel, and the channels that follow."""
+        feature, channel = self.locate(state)
+        image, level = self.pictures[state.image], LEVEL_OF[state.level]
+        low, high = between(feature[channel])
+        light = ((feature[channel] - low) / (high - low)).clamp(0, 1)
+        light = F.interpolate(light[None, None], size=image.shape[-2:], mode="nearest")[0, 0]
+        panels = place.subfigures(1, 2, width_ratios=(13, 6))
+        axes = panels[0].subplots(1, 3)
+        axes[0].imshow(to_pil(image))
+        draw_map(axes[1], feature[channel], level)
+        axes[2].imshow(to_pil(lit(image, light)))
+        for ax, title in zip(
+            axes, (f"face {state.image}", f"{state.level}, channel {channel}", "where it is high"), strict=True
+        ):
+            ax.set_title(title, fontsize=9, color=INK, pad=3)
+            ax.axis("off")
+        panels[0].subplots_adjust(0.01, 0.01, 0.99, 0.88, 0.04)
+        for ax, other in zip(panels[1].subplots(3, 4).flat, range(channel, channel + NEIGHBOURS), strict=True):
+            draw_map(ax, feature[other % len(feature)], level)
+            colour = COLOURS[level] if other == channel else INK
+            ax.set_title(str(other % len(feature)), fontsize=7, pad=1.5, color=colour)
+        panels[1].subplots_adjust(0.02, 0.01, 0.99, 0.92, 0.06, 0.2)
+
+    def render(self, *states: State) -> Figure:
+        """Some states, one below the other."""
+        fig = Figure(figsize=(9.4, 2.3 * len(states)))
+        for place, state in zip(fig.subfigures(len(states), 1, squeeze=False)[:, 0], states, strict=True):
+            self.draw(place, state)
+        return fig
+
+    def strip(self) -> HTML:
+        """Three states of the explorer, for readers without a kernel."""
+        states = (State("c1", 2, image=7), State("c3", 49, image=2), State("p1", 17, image=5))
+        words = " ".join(map(self.describe, states))
+        return figure(self.render(*states), words, words, photographic=True)
+
+    def explore(self) -> widgets.VBox:
+        """The explorer."""
+        state = State()
+        return explorer(
+            self.render,
+            self.describe,
+            state,
+            {
+                "level": choice("level", list(LEVEL_OF), state.level),
+                "channel": number("channel", state.channel, 0, self.encoder.config.widths[-1] - 1),
+                "image": number("face", state.image, 0, len(self.pictures) - 1),
+            },
+            photographic=True,
+        )

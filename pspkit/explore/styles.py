@@ -1,6 +1,7 @@
 """Style mixing explorer: two people, a range of codes, and how much of the second person goes in."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import ipywidgets as widgets
 from IPython.display import HTML
@@ -30,7 +31,7 @@ class State:
 
 
 class StyleMixer:
-    """The explorer of some people; every picture is decoded once and kept.
+    """The explorer of some people; the pictures seen last are kept.
 
     Args:
         decoder: draws them, in evaluation mode.
@@ -39,7 +40,7 @@ class StyleMixer:
 
     def __init__(self, decoder: Generator | MobileStyleGAN, people: Tensor):
         self.decoder, self.people = decoder, people
-        self._pictures: dict[State, Tensor] = {}
+        self.picture = lru_cache(256)(self.picture)
 
     def codes(self, state: State) -> Tensor:
         """The mixed codes (1, n_styles, style_dim)."""
@@ -51,9 +52,7 @@ class StyleMixer:
 
     def picture(self, state: State) -> Tensor:
         """The mix (3, H, W), about [-1, 1]."""
-        if state not in self._pictures:
-            self._pictures[state] = thumbnails(self.decoder, self.codes(state))[0]
-        return self._pictures[state]
+        return thumbnails(self.decoder, self.codes(state))[0]
 
     def portrait(self, person: int) -> Tensor:
         """One of the people as they are."""

@@ -5,7 +5,9 @@ import html
 import io
 from collections.abc import Sequence
 
+import numpy as np
 from IPython.display import HTML
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -72,14 +74,18 @@ def figure(fig: Figure, alt: str, caption: str, photographic: bool = False) -> H
     return HTML(figure_html(fig, alt, caption, photographic))
 
 
-def figure_html(fig: Figure, alt: str, caption: str, photographic: bool = False) -> str:
-    """The HTML that `figure` shows."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=110, facecolor="white")
-    image = Image.open(buffer).convert("RGB")
+def figure_html(fig: Figure, alt: str, caption: str, photographic: bool = False, quick: bool = False) -> str:
+    """The HTML that `figure` shows; `quick` packs it in a tenth of the time, for a page that is soon another."""
+    fig.set_dpi(110)
+    fig.set_facecolor("white")
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     packed = io.BytesIO()
     if photographic:
-        image.save(packed, "WEBP", quality=82, method=6)
+        image.save(packed, "WEBP", quality=82, method=1 if quick else 6)
+    elif quick:
+        image.save(packed, "PNG", compress_level=1)
     else:
         image.quantize(128, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
     kind = "webp" if photographic else "png"

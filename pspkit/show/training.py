@@ -1,5 +1,6 @@
 """Figures of a training: the curves of its losses, its validation sheet, and both while it runs."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -85,27 +86,54 @@ def progress(log: Sequence[Report], loss: str = "total") -> Figure:
     return fig
 
 
-def draw_curves(ax: Axes, log: Log, loss: str) -> None:
-    """Both curves of a loss, each with its name at its end: the upper one's above, the lower one's below."""
+def draw_curves(ax: Axes, log: Log, loss: str, scale: str = "log", smoothing: float = 0.0) -> None:
+    """Both curves of a loss, each with its name at its end: the upper one's above, the lower one's below.
+
+    Args:
+        ax: where.
+        log: as `curves`.
+        loss: as `curves`.
+        scale: "log" or "linear".
+        smoothing: as `smooth`; above 0 the curves themselves stay behind, pale.
+    """
     lines = [line if isinstance(line, Mapping) else vars(line) for line in log]
     steps = [line["step"] for line in lines]
-    found = {side: [line[side].get(loss, float("nan")) for line in lines] for side in SIDES}
-    upper = max(found, key=lambda side: found[side][-1])
-    for side, values in found.items():
+    found = {side: [line[side].get(loss, math.nan) for line in lines] for side in SIDES}
+    shown = {side: smooth(values, smoothing) for side, values in found.items()}
+    upper = max(shown, key=lambda side: shown[side][-1])
+    for side, values in shown.items():
         ax.plot(steps, values, color=SIDES[side], lw=1.8, marker="o" if len(steps) == 1 else "", ms=4)
         ax.annotate(side, (steps[-1], values[-1]), (5, 0), textcoords="offset points", fontsize=8, color=SIDES[side],
                     va="bottom" if side == upper else "top", annotation_clip=False)  # fmt: skip
+        if smoothing:
+            ax.plot(steps, found[side], color=SIDES[side], lw=1, alpha=0.3)
     best = min(range(len(steps)), key=lambda place: found["validation"][place])
     ax.plot(steps[best], found["validation"][best], "o", color=SIDES["validation"], ms=5, mec="white", zorder=3)
-    ax.set_yscale("log")
+    ax.set_yscale(scale)
     ax.margins(y=0.12)  # room for the names
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_locator(NullLocator())
+    if scale == "log":
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("step", fontsize=8, color=INK, labelpad=1)
     ax.grid(axis="y", color=PALE, lw=0.8)
     ax.set_axisbelow(True)
     _tidy(ax)
+
+
+def smooth(values: Sequence[float], smoothing: float) -> list[float]:
+    """Running means in which every value counts `smoothing` times as much as the one after it.
+
+    Args:
+        values: in order; those that are no number are passed over.
+        smoothing: 0 leaves the values as they are, towards 1 all count alike.
+    """
+    means, total, weight = [], 0.0, 0.0
+    for value in values:
+        if not math.isnan(value):
+            total, weight = total * smoothing + value, weight * smoothing + 1
+        means.append(total / weight if weight else math.nan)
+    return means
 
 
 def _tidy(ax: Axes) -> None:

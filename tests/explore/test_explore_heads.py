@@ -40,6 +40,12 @@ def test_every_state_has_four_pictures():
     assert [ax.get_title() for ax in fig.axes] == ["as set", "its front view", "its toon look", "its label map"] * 2
 
 
+def test_the_preview_has_the_picture_and_its_labels():
+    ax, front, toon, labels = heads.preview(State()).axes
+    assert [len(place.images) for place in (ax, front, toon, labels)] == [1, 0, 0, 1]
+    assert ax.get_title() == "as set"
+
+
 def test_the_front_view_stays_while_the_head_turns():
     image, front, *_ = heads.pictures(State(yaw=-40.0, smile=0.9))
     turned, still, *_ = heads.pictures(State(yaw=40.0, smile=0.0))

@@ -20,6 +20,9 @@ Outputs    are those of `make notebooks`: one run, in order, no empty code cell,
            checkout, an error where and only where a cell is tagged `raises-exception`; at most 1.5 MB a file.
 Pictures   stand in `<figure>` with a `<figcaption>`: `<img>` with an `alt`, `<svg>` with an `aria-label`.
 Checked    at least one cell is tagged `nbval-check-output`; such a cell has an output, and no `<img>` in it.
+
+`explore.ipynb` is no lesson: for it hold the rules about links, lengths, outputs and pictures, and one of its own.
+Explorers  each is two cells: one calls `.strip()`, whose picture stands in its own output, the next `.explore()`.
 """
 
 import copy
@@ -28,11 +31,16 @@ import re
 import bs4
 import pytest
 
+from pspkit import explore
 from pspkit.course import ROOT, normalise, read
 
-PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXPLORE = ROOT / "notebooks" / "explore.ipynb"
+PATHS = sorted((ROOT / "notebooks").glob("[0-9A]*.ipynb"))
 CLOSING = ["## What can go wrong", "## Check yourself", "## Summary", "## References"]
 NOT_PROSE = re.compile(r"<details>.*?</details>|```.*?```|\$\$.*?\$\$|^\|.*?$", re.DOTALL | re.MULTILINE)
+
+
+any_notebook = pytest.mark.parametrize("path", [*PATHS, EXPLORE], ids=lambda path: path.stem)
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
@@ -120,19 +128,22 @@ def test_links(path, cells):
     assert [target for _, target in links] == neighbours
 
 
+@any_notebook
 def test_relative_links_lead_to_a_file(path, cells):
     targets = re.findall(r"\]\(([^)\s#]+)", "\n".join(prose(cells)))
     assert [t for t in targets if "://" not in t and not (path.parent / t).exists()] == []
 
 
+@any_notebook
 def test_cells_are_short(cells):
     for cell in code(cells):
         limit = 30 if re.search(r"^class ", cell.source, re.MULTILINE) else 15
         assert lines(cell) <= limit, cell.source
 
 
+@any_notebook
 def test_prose_is_short(cells):
-    references = [cell.source for cell in parts(cells, CLOSING[3])[0] if cell.cell_type == "markdown"]
+    references = [cell.source for part in parts(cells, CLOSING[3]) for cell in part if cell.cell_type == "markdown"]
     for text in prose(cells[2:]):
         if text not in references:
             assert len(NOT_PROSE.sub(" ", text).split()) <= 80, text
@@ -150,6 +161,7 @@ def test_exercises(path, cells):
     assert (ROOT / "solutions" / f"{path.stem}.py").is_file()
 
 
+@any_notebook
 def test_outputs_are_those_of_one_run(path, cells):
     assert [cell.execution_count for cell in code(cells)] == list(range(1, len(code(cells)) + 1))
     notebook = read(path)
@@ -158,15 +170,18 @@ def test_outputs_are_those_of_one_run(path, cells):
     assert path.stat().st_size <= 1.5e6
 
 
+@any_notebook
 def test_errors_are_expected(cells):
     failed = [cell.id for cell in code(cells) if any(output.output_type == "error" for output in cell.outputs)]
     assert failed == [cell.id for cell in tagged(cells, "raises-exception")]
 
 
+@any_notebook
 def test_nothing_on_stderr(cells):
     assert [output.text for cell in code(cells) for output in cell.outputs if output.get("name") == "stderr"] == []
 
 
+@any_notebook
 def test_pictures_are_described(cells):
     for cell in code(cells):
         for output in cell.outputs:
@@ -187,3 +202,18 @@ def test_checked_cells_check_something(cells):
     assert checked
     assert all(cell.outputs for cell in checked)
     assert not html_of(checked).find_all("img"), "a picture's bytes differ from machine to machine"
+
+
+def test_every_explorer_comes_after_its_strip():
+    sources = [cell.source for cell in code(read(EXPLORE).cells)]
+    explorers = [place for place, source in enumerate(sources) if source.endswith(".explore()")]
+    for place in explorers:
+        strip = sources[place - 1].splitlines()[-1]
+        assert strip == sources[place].replace(".explore()", ".strip()")
+        assert html_of([code(read(EXPLORE).cells)[place - 1]]).find_all("img")
+    used = set(re.findall(r"\bexplore\.([a-z]+)\.", "\n".join(sources)))
+    assert used == set(explore.__all__)
+
+
+def test_nothing_else_is_a_notebook():
+    assert sorted((ROOT / "notebooks").glob("*.ipynb")) == [*PATHS, EXPLORE]

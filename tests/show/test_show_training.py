@@ -1,5 +1,8 @@
+import math
+
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from pspkit.show import training
 from pspkit.training import Report
@@ -83,3 +86,21 @@ def test_the_live_figure_remains_when_the_training_stops_with_an_error(page):
 def test_nothing_remains_of_a_training_without_a_report(page):
     assert list(training.live(iter([]))) == []
     assert page == []
+
+
+def test_smoothing_keeps_the_raw_curves_and_the_best_where_it_was():
+    ax = Figure().add_subplot()
+    training.draw_curves(ax, LOG, "total", scale="linear", smoothing=0.5)
+    assert ax.get_yscale() == "linear"
+    drawn = [list(line.get_ydata()) for line in ax.lines]
+    assert [0.8, 0.4, 0.2] in drawn
+    assert drawn[-1] == [0.3]
+    assert training.smooth([0.8, 0.4, 0.2], 0.5) in drawn
+
+
+def test_smoothed_values_are_weighted_means_of_those_before():
+    assert training.smooth([4.0, 1.0], 0.5) == [4.0, 2.0]
+    assert training.smooth([4.0, 1.0], 0.0) == [4.0, 1.0]
+    missing = training.smooth([math.nan, 4.0, math.nan, 1.0], 0.5)
+    assert math.isnan(missing[0])
+    assert missing[1:] == [4.0, 4.0, 2.0]

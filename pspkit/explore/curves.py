@@ -1,0 +1,120 @@
+"""Curves explorer: the losses of a training, and what the model made of the held-out pairs at a chosen step."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import ipywidgets as widgets
+from IPython.display import HTML
+from matplotlib.figure import Figure, SubFigure
+from PIL import Image
+
+from pspkit.errors import PspkitError
+from pspkit.explore.wiring import choice, explorer, number, several
+from pspkit.show.figure import COLOURS, INK, figure
+from pspkit.show.training import ROWS, SIDES, draw_curves
+from pspkit.training.keeper import LOG, read_log
+
+PANEL, WIDTH, SHEET = 2.1, 8.4, 3.9  # inches: a panel's height, the figure's width, the sheet's
+
+
+@dataclass(frozen=True)
+class State:
+    losses: tuple[str, ...] = ("total",)
+    smoothing: float = 0.0
+    scale: str = "log"
+    step: int = 0  # of a validation
+
+
+class TrainingCurves:
+    """The explorer of one training.
+
+    Args:
+        folder: what `pspkit train --out` filled: its log.jsonl, and its sheets where they were kept.
+
+    Raises:
+        PspkitError: no log there, or one that cannot be read.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        file = self.folder / LOG
+        try:
+            self.log = read_log(self.folder)
+            self.steps = [line["step"] for line in self.log]
+            self.losses = list(dict.fromkeys(name for line in self.log for name in line["validation"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PspkitError(
+                f"{file}: not the log of a training ({error}). Train anew, or name another run."
+            ) from error
+        if not self.log:
+            raise PspkitError(f"{file}: not there, or without a line. Name what pspkit train --out filled.")
+
+    def sheet(self, step: int) -> Path | None:
+        """The validation sheet of a step, else that of the model that was kept, where there is one."""
+        of_step, of_model = self.folder / "sheets" / f"{step:06}.jpg", self.folder / "sheet.jpg"
+        return next((path for path in (of_step, of_model) if path.exists()), None)
+
+    def describe(self, state: State) -> str:
+        """What the figure shows, in words."""
+        line = self.log[self.steps.index(state.step)]
+        values = "; ".join(
+            f"{loss} {', '.join(f'{line[side].get(loss, math.nan):.3g} in {side}' for side in SIDES)}"
+            for loss in state.losses
+        )
+        best = min(self.log, key=lambda line: line["validation"]["total"])["step"]
+        sheet = self.sheet(state.step)
+        beside = "No sheet of this step was kept"
+        if sheet:
+            of = "the model that was kept" if sheet.parent == self.folder else "this step"
+            beside = f"Beside: sources, outputs and targets of {of}"
+        return f"Step {state.step}: {values or 'no loss is chosen'}. Lowest total: step {best}. {beside}."
+
+    def render(self, *states: State) -> Figure:
+        """The chosen losses one below the other, a line at the chosen step, and the step's sheet; one row a state."""
+        fig = Figure(figsize=(WIDTH, PANEL * sum(max(1, len(state.losses)) for state in states)), layout="none")
+        ratios = [max(1, len(state.losses)) for state in states]
+        for place, state in zip(fig.subfigures(len(states), 1, False, height_ratios=ratios)[:, 0], states, strict=True):
+            count, path = max(1, len(state.losses)), self.sheet(state.step)
+            width = WIDTH - SHEET - 0.6 if path else WIDTH
+            for line, loss in enumerate(state.losses):
+                bottom = (count - 1 - line) / count
+                ax = place.add_axes((0.055, bottom + 0.17 / count, (width - 1.3) / WIDTH, 0.69 / count))
+                draw_curves(ax, self.log, loss, state.scale, state.smoothing)
+                ax.axvline(state.step, color=COLOURS["accent"], lw=1, ls=":", zorder=0)
+                ax.set_title(loss, fontsize=9, color=INK, weight="bold", loc="left", pad=4)
+            if path:
+                self._draw_sheet(place, path)
+        return fig
+
+    def _draw_sheet(self, place: SubFigure, path: Path) -> None:
+        image = Image.open(path)
+        ax = place.add_axes((1 - SHEET / WIDTH, 0.02, SHEET / WIDTH, 0.96))
+        ax.imshow(image, interpolation="lanczos")
+        ax.set_anchor("NE")
+        middles = [image.height * (line + 0.5) / len(ROWS) for line in range(len(ROWS))]
+        ax.set(xticks=(), yticks=middles, yticklabels=ROWS)
+        ax.tick_params(labelsize=8, length=0, labelcolor=INK)
+        ax.spines[:].set_visible(False)
+
+    def strip(self) -> HTML:
+        """Two states of the explorer, for readers without a kernel."""
+        states = (State(step=self.steps[0]), State(self.losses[-1:], 0.6, "linear", self.steps[-1]))
+        words = " ".join(map(self.describe, states))
+        return figure(self.render(*states), words, words, photographic=True)
+
+    def explore(self) -> widgets.VBox:
+        """The explorer."""
+        state = State(step=self.steps[-1])
+        return explorer(
+            self.render,
+            self.describe,
+            state,
+            {
+                "losses": several("losses", self.losses, state.losses),
+                "smoothing": number("smoothing", state.smoothing, 0.0, 0.95, 0.05),
+                "scale": choice("axis", [("logarithmic", "log"), ("linear", "linear")], state.scale),
+                "step": choice("step", self.steps, state.step),
+            },
+            photographic=True,
+        )
