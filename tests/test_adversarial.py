@@ -39,6 +39,10 @@ CONFIG = AdversarialConfig(
 )
 
 
+EYE = torch.zeros(8, 8, dtype=torch.uint8)
+EYE[:4, :4] = 4
+
+
 class Pictures(Dataset):
     """As many as make an epoch of three steps."""
 
@@ -49,7 +53,7 @@ class Pictures(Dataset):
 
     def __getitem__(self, index):
         image = torch.linspace(-1, index / 14, 3 * 8 * 8).view(3, 8, 8)
-        return {"image": image, "toon": -image}
+        return {"image": image, "toon": -image, "labels": EYE}
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +112,25 @@ def test_the_rate_falls_towards_the_end(anneal_from, rate):
     ours.step = 8
     ours.train_step()
     assert ours.optimizers[0].param_groups[0]["lr"] == pytest.approx(CONFIG.lr * rate)
+
+
+def test_each_stage_has_a_rate_of_its_own():
+    ours, rates = AdversarialTrainer(replace(TAUGHT, anneal_from=0.5), Pictures()), []
+    while ours.images < TAUGHT.images:
+        ours.train_step()
+        rates.append((ours.optimizers[1] if ours.images > TAUGHT.supervised else ours.teacher).param_groups[0]["lr"])
+    shares = [rate / rates[0] for rate in rates]
+    lazy = TAUGHT.penalty_every / (TAUGHT.penalty_every + 1)
+    assert shares == pytest.approx([1, 1, 1, 1, 2 / 3, 1 / 3, lazy, lazy, lazy, lazy / 2])
+
+
+def test_a_pixel_of_something_small_weighs_more():
+    ours = AdversarialTrainer(TAUGHT, Pictures())
+    real = torch.zeros(1, 3, 8, 8)
+    eye, rest = real.clone(), real.clone()
+    eye[..., :4, :4], rest[..., 4:, 4:] = 1, 1  # as many pixels
+    differences = [ours._difference(drawn, real, [0]).item() for drawn in (eye, rest)]
+    assert differences[0] / differences[1] == pytest.approx((48 / 16) ** 0.5)
 
 
 def test_the_penalty_of_a_linear_discriminator_is_the_square_of_its_weights():

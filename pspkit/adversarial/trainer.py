@@ -17,7 +17,6 @@ from pspkit.config import CONFIGS, GeneratorConfig
 from pspkit.errors import PspkitError
 from pspkit.heads import sample_factors
 from pspkit.heads.dataset import picture_key
-from pspkit.perceptual import SMALLEST_SIDE, load_lpips
 from pspkit.seeds import seed_of
 from pspkit.stylegan2 import Discriminator, Generator
 
@@ -45,8 +44,8 @@ class AdversarialConfig:
     batch: int = 8  # few: what counts is the number of steps
     lr: float = 2e-3
     generator_rate: float = 0.25  # of lr, once supervised: the discriminator has much to catch up with
-    anneal_from: float = 0.7  # share of the images after which the rate falls to 0 along a line
-    gamma: float = 1.0  # weight of the gradient penalty
+    anneal_from: float = 0.7  # share of a stage's images after which the rate falls to 0 along a line
+    gamma: float = 0.3  # weight of the gradient penalty
     penalty_every: int = 16  # steps
     mixing: float = 0.5  # share of drawn heads whose codes come from two z
     ema_images: int = 2_500  # half-life of the running average of the generator
@@ -145,7 +144,6 @@ class AdversarialTrainer:
         taught = [{"params": generator.parameters()}, {"params": self.factors.parameters()}]
         self.teacher = torch.optim.Adam(taught, betas=(0.9, 0.99))
         self.known = KnownLatents(decoder.style_dim) if config.supervised or config.supervision else None
-        self.lpips = load_lpips().to(self.device) if self.known and decoder.size >= SMALLEST_SIDE else None
         self.step, self.seconds = 0, 0.0
         self.recent: list[Tensor] = []  # losses and scores since the last report
         self.penalty = 0.0
@@ -178,7 +176,7 @@ class AdversarialTrainer:
         chosen = self._chosen()
         w = self.factors(describe(self.heads.factors[chosen]).to(self.device))
         drawn = self.generator.synthesis(w[:, None].expand(-1, self.generator.n_styles, -1), noise="random")
-        loss = self._difference(drawn, self._images(chosen)).mean()
+        loss = self._difference(drawn, self._images(chosen), chosen).mean()
         loss.backward()
         self._note(loss, *torch.zeros(3, device=self.device))
         self.teacher.step()
@@ -208,9 +206,20 @@ class AdversarialTrainer:
         self.average.style.load_state_dict(style.state_dict())
         return (loss / wanted.var(0).mean()).item()
 
-    def _difference(self, drawn: Tensor, real: Tensor) -> Tensor:
-        """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar."""
-        return sum((F.avg_pool2d(drawn, side) - F.avg_pool2d(real, side)).abs().flatten(1).mean(1) for side in (1, 4))
+    def _difference(self, drawn: Tensor, real: Tensor, chosen: list[int]) -> Tensor:
+        """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar.
+
+        What takes little room, as eyes do, weighs more a pixel: the root of the room that all kinds of thing have.
+        """
+        labels = torch.stack([self.heads[index]["labels"] for index in chosen]).long()
+        weights = labels.flatten().bincount().clamp(min=1).rsqrt()[labels]
+        weights = (weights / weights.mean())[:, None].to(self.device)
+        return sum(
+            (F.avg_pool2d(weights, side) * (F.avg_pool2d(drawn, side) - F.avg_pool2d(real, side)).abs())
+            .flatten(1)
+            .mean(1)
+            for side in (1, 4)
+        )
 
     def _adversarial_step(self) -> None:
         """Both networks, one step."""
@@ -229,9 +238,7 @@ class AdversarialTrainer:
         (gradient,) = torch.autograd.grad(loss_g, seen, retain_graph=True)
         loss_d.backward(inputs=theirs)
         if told:
-            apart = self._difference(drawn[: len(told)], real[: len(told)])
-            if self.lpips is not None:  # not from the start: until all is in its place it likes any texture better
-                apart = apart + self.lpips(drawn[: len(told)], real[: len(told)]).flatten() / 2
+            apart = self._difference(drawn[: len(told)], real[: len(told)], told)
             (supervised,) = torch.autograd.grad(apart.mean() * config.supervision, drawn, retain_graph=True)
             gradient = gradient + supervised
         drawn.backward(gradient)
@@ -301,7 +308,11 @@ class AdversarialTrainer:
             self.teacher.load_state_dict(state["teacher"])
 
     def _set_rates(self) -> None:
-        done, anneal_from = self.images / self.config.images, self.config.anneal_from
+        supervised, anneal_from = self.config.supervised, self.config.anneal_from
+        if self.images < supervised:
+            done = self.images / supervised
+        else:
+            done = (self.images - supervised) / (self.config.images - supervised)
         share = 1.0 if done < anneal_from else (1 - done) / (1 - anneal_from)
         for optimizer, rate in zip((*self.optimizers, self.teacher), (*self.rates, self.config.lr), strict=True):
             for group in optimizer.param_groups:
