@@ -40,6 +40,7 @@ assets: $(INSTALLED)  ## fetch the pretrained weights that the course uses
 
 weights: assets  ## train everything that data/weights holds: hours; goes on where it stopped
 	@$(BIN)/python -m pspkit.weights
+	@$(BIN)/python -m pspkit.directions --out data/weights/heads-directions.safetensors
 
 lint: $(INSTALLED)  ## check style and format of modules and notebooks
 	@$(BIN)/ruff check

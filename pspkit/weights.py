@@ -187,11 +187,11 @@ RECIPES = {
     TOON: _decoder_recipe(
         "toon",
         *("--look", "toon", "--start", f"{{runs}}/{PLAIN}"),
-        *("--heads", "2000", "--supervised", "12000", "--images", "12000"),
+        *("--heads", "4000", "--supervised", "12000", "--images", "24000"),
     ),
     "heads-encode": _task_recipe("encode"),
     **{
-        f"heads-{task}": _task_recipe(task, "--encoder", "{weights}/heads-encode", "--heads", "2000", "--steps", "600")
+        f"heads-{task}": _task_recipe(task, "--encoder", "{weights}/heads-encode", "--steps", "1000")
         for task in TASKS
         if task != "encode"
     },
