@@ -74,7 +74,7 @@ def measure_decoder(decoder: Generator, look: str) -> Measured:
         drawn = in_batches(decoder, z).clamp(-1, 1)
         embed = _identity().embed
         precision, recall = precision_recall(in_batches(embed, real), in_batches(embed, drawn))
-    _, errors = project(decoder, real[:PROJECTED], steps=200)
+    _, errors = project(decoder, real[:PROJECTED], steps=500)
     figures = {
         "projection_l2": errors.mean().item(),
         "projection_l2_worst": errors.max().item(),
@@ -176,7 +176,7 @@ def _decoder_recipe(look: str, *options: str) -> Recipe:
 
 
 RECIPES = {
-    PLAIN: _decoder_recipe("plain", "--supervised", "212000", "--images", "212000"),
+    PLAIN: _decoder_recipe("plain", "--supervised", "240616", "--images", "312616"),
     IDENTITY: Recipe(
         ("pspkit.recognition",),
         "model",
@@ -187,11 +187,11 @@ RECIPES = {
     TOON: _decoder_recipe(
         "toon",
         *("--look", "toon", "--start", f"{{runs}}/{PLAIN}"),
-        *("--heads", "4000", "--supervised", "12000", "--images", "24000"),
+        *("--heads", "4000", "--supervised", "8000", "--images", "20000"),
     ),
     "heads-encode": _task_recipe("encode"),
     **{
-        f"heads-{task}": _task_recipe(task, "--encoder", "{weights}/heads-encode", "--steps", "1000")
+        f"heads-{task}": _task_recipe(task, "--encoder", "{weights}/heads-encode", "--steps", "600")
         for task in TASKS
         if task != "encode"
     },

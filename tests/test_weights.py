@@ -13,17 +13,31 @@ from pspkit.domains import WEIGHTS
 from pspkit.errors import CheckpointError, PspkitError
 from pspkit.weights import IDENTITY, RECIPES, store, train, write_overview
 
-SHIPPED = [name for name in RECIPES if (WEIGHTS / name / "model.safetensors").exists()]
+SHIPPED = [name for name, recipe in RECIPES.items() if recipe.ships]
+
+
+def card_of(name):
+    return json.loads((WEIGHTS / name / "card.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_model_loads_and_a_figure_of_its_card_is_repeated(name):
-    card = json.loads((WEIGHTS / name / "card.json").read_text(encoding="utf-8"))
+    card = card_of(name)
     model = RECIPES[name].kind.from_pretrained(WEIGHTS / name)
     assert sum(parameter.numel() for parameter in model.parameters()) == card["parameters"]
     assert RECIPES[name].check(model) == pytest.approx(card["check"], rel=0.01)
     assert {"command", "seed", "seconds", "hardware", "data", "date", "metrics"} <= card.keys()
     assert (WEIGHTS / name / "log.jsonl").read_text(encoding="utf-8").count("\n") >= 1
+
+
+def test_what_ships_is_good_enough():
+    found = {name: card_of(name)["metrics"] for name in RECIPES}
+    encode = found["heads-encode"]
+    assert encode["identity"] - encode["random_identity"] >= 0.6
+    assert encode["lpips"] <= encode["mean_head_lpips"] / 2
+    assert found["heads-frontalize"]["yaw"] < 8  # degrees
+    assert found["heads-plain-64"]["projection_l2"] <= 0.01
+    assert found["heads-encode"]["l2"] < min(found[f"heads-encode-{kind}"]["l2"] for kind in ("w", "w_plus"))
 
 
 def test_what_ships_is_small():
