@@ -15,6 +15,7 @@ and data/weights/README.md is written anew from all cards.
 import argparse
 import datetime
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -187,7 +188,7 @@ RECIPES = {
     TOON: _decoder_recipe(
         "toon",
         *("--look", "toon", "--start", f"{{runs}}/{PLAIN}"),
-        *("--heads", "4000", "--supervised", "8000", "--images", "20000"),
+        *("--heads", "4000", "--supervised", "8000", "--images", "15000"),
     ),
     "heads-encode": _task_recipe("encode"),
     **{
@@ -254,7 +255,7 @@ def describe_machine() -> str:
     version = f"PyTorch {torch.__version__.partition('+')[0]}"
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, {version}"
-    return f"{torch.get_num_threads()} {platform.machine()} cores, {torch.backends.cpu.get_cpu_capability()}, {version}"
+    return f"{os.cpu_count()} {platform.machine()} cores, {torch.backends.cpu.get_cpu_capability()}, {version}"
 
 
 def write_overview() -> None:
