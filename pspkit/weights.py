@@ -176,6 +176,9 @@ def _decoder_recipe(look: str, *options: str) -> Recipe:
     )
 
 
+# From the encoder of inversion on; longer where the source is no picture.
+STEPS = {task: 1_600 if task in ("sketch", "segmentation") else 600 for task in TASKS if task != "encode"}
+
 RECIPES = {
     PLAIN: _decoder_recipe("plain", "--supervised", "240616", "--images", "312616"),
     IDENTITY: Recipe(
@@ -192,9 +195,8 @@ RECIPES = {
     ),
     "heads-encode": _task_recipe("encode"),
     **{
-        f"heads-{task}": _task_recipe(task, "--encoder", "{weights}/heads-encode", "--steps", "600")
-        for task in TASKS
-        if task != "encode"
+        f"heads-{task}": _task_recipe(task, "--encoder", "{weights}/heads-encode", "--steps", str(steps))
+        for task, steps in STEPS.items()
     },
     "heads-encode-w": _task_recipe("encode", "--kind", "w", ships=False),
     "heads-encode-w_plus": _task_recipe("encode", "--kind", "w_plus", ships=False),

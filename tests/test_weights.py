@@ -31,13 +31,12 @@ def test_a_shipped_model_loads_and_a_figure_of_its_card_is_repeated(name):
 
 
 def test_what_ships_is_good_enough():
-    found = {name: card_of(name)["metrics"] for name in RECIPES}
+    found = {name: card_of(name)["metrics"] for name in SHIPPED}
     encode = found["heads-encode"]
     assert encode["identity"] - encode["random_identity"] >= 0.6
     assert encode["lpips"] <= encode["mean_head_lpips"] / 2
     assert found["heads-frontalize"]["yaw"] < 8  # degrees
     assert found["heads-plain-64"]["projection_l2"] <= 0.01
-    assert found["heads-encode"]["l2"] < min(found[f"heads-encode-{kind}"]["l2"] for kind in ("w", "w_plus"))
 
 
 def test_what_ships_is_small():

@@ -106,7 +106,8 @@ def _train(arguments: argparse.Namespace) -> None:
         trainer.resume()
     encoder = trainer.psp.encoder.config
     say(f"{run.domain}, {run.task}, {run.profile}: encoder {describe(encoder)}")
-    say(f"decoder {describe(trainer.psp.decoder.config)}; first weights from {run.first_weights(encoder) or 'chance'}")
+    first = run.encoder or run.first_weights(encoder) or "chance"
+    say(f"decoder {describe(trainer.psp.decoder.config)}; first weights from {first}")
     say(f"{len(trainer.training)} pairs, {len(trainer.validation)} held out; {trainer.describe()}")
     for report in trainer.run():
         found = "  ".join(f"{name} {value:.4f}" for name, value in report.validation.items())
