@@ -176,8 +176,8 @@ def _decoder_recipe(look: str, *options: str) -> Recipe:
     )
 
 
-# From the encoder of inversion on; longer where the source is no picture.
-STEPS = {task: 1_600 if task in ("sketch", "segmentation") else 600 for task in TASKS if task != "encode"}
+# From the encoder of inversion on.
+STEPS = {task: 1_600 if task == "sketch" else 600 for task in TASKS if task != "encode"}
 
 RECIPES = {
     PLAIN: _decoder_recipe("plain", "--supervised", "240616", "--images", "312616"),
