@@ -14,11 +14,11 @@ from pspkit.errors import PspkitError
 from pspkit.show.figure import figure_html
 
 EXPLORER = "pspkit-explorer"  # the class by which a page's script and the tests know an explorer
-# JupyterLab's shortcuts would take arrow keys, Enter and letters from lists and buttons; an element can forbid it, but
-# no widget has a trait for that. The style is empty: its being loaded is what runs the line.
+# JupyterLab's shortcuts would take arrow keys, Enter and letters from lists and buttons; the focused element itself can
+# forbid it, but no widget has a trait for that. The style is empty: its being loaded is what runs the line.
 KEYS = (
     "<style onload=\"window.pspkitKeys ??= (document.addEventListener('focusin', event => event.target.closest"
-    f"('.{EXPLORER}')?.setAttribute('data-lm-suppress-shortcuts', '')), true)\"></style>"
+    f"('.{EXPLORER}') && event.target.setAttribute('data-lm-suppress-shortcuts', '')), true)\"></style>"
 )
 WIDE = {"description_width": "7em"}
 ONE_AT_A_TIME = ThreadPoolExecutor(1, "explorer")  # a drawing already has all threads of the machine
