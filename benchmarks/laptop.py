@@ -29,7 +29,7 @@ def main() -> None:
     print(f"\nAn encoder of heads on this machine\n{machine()}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         run = arguments.out or Path(folder)
-        subprocess.run([*command, "--out", str(run)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run([*command, "--out", str(run)], check=True)
         last = read_log(run)[-1]
         here, _ = measure_task(Encoder.from_pretrained(run / "best"), "encode")
     shipped = json.loads((WEIGHTS / "heads-encode" / "card.json").read_text(encoding="utf-8"))

@@ -75,7 +75,7 @@ def measure_decoder(decoder: Generator, look: str) -> Measured:
         drawn = in_batches(decoder, z).clamp(-1, 1)
         embed = _identity().embed
         precision, recall = precision_recall(in_batches(embed, real), in_batches(embed, drawn))
-    _, errors = project(decoder, real[:PROJECTED], steps=500)
+    _, errors = project(decoder, real[:PROJECTED])
     figures = {
         "projection_l2": errors.mean().item(),
         "projection_l2_worst": errors.max().item(),

@@ -129,7 +129,7 @@ def test_a_pixel_of_something_small_weighs_more():
     real = torch.zeros(1, 3, 8, 8)
     eye, rest = real.clone(), real.clone()
     eye[..., :4, :4], rest[..., 4:, 4:] = 1, 1  # as many pixels
-    differences = [ours._difference(drawn, real, [0]).item() for drawn in (eye, rest)]
+    differences = [ours._difference(drawn, real, [Pictures()[0]]).item() for drawn in (eye, rest)]
     assert differences[0] / differences[1] == pytest.approx((48 / 16) ** 0.5)
 
 

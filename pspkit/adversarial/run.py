@@ -35,8 +35,8 @@ def train_decoder(
         config: how; see `read_config` for that of a training to go on with.
         heads: items with "image", (3, size, size) in [-1, 1].
         out: the folder, made where it is not there.
-        resume: whether to go on with the training in the folder; of its configuration only `images`, `lr` and `gamma`
-            may be others then.
+        resume: whether to go on with the training in the folder; of its configuration only `CHANGEABLE` may be others
+            then.
 
     Yields:
         A report every thousand heads.

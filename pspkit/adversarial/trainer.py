@@ -106,7 +106,8 @@ class AdversarialTrainer:
 
     Args:
         config: how.
-        heads: items with "image", or the look's name, (3, size, size) in [-1, 1]; under supervision their `factors`.
+        heads: items with "image", or the look's name, (3, size, size) in [-1, 1]; under supervision also "labels",
+            uint8 (size, size), and all heads' `factors`.
 
     Raises:
         PspkitError: fewer heads than a batch, or codes too short for what is known of a head.
@@ -174,9 +175,10 @@ class AdversarialTrainer:
     def _supervised_step(self) -> None:
         """The generator learns to draw each head from its factors."""
         chosen = self._chosen()
+        items = [self.heads[index] for index in chosen]
         w = self.factors(describe(self.heads.factors[chosen]).to(self.device))
         drawn = self.generator.synthesis(w[:, None].expand(-1, self.generator.n_styles, -1), noise="random")
-        loss = self._difference(drawn, self._images(chosen), chosen).mean()
+        loss = self._difference(drawn, self._images(items), items).mean()
         loss.backward()
         self._note(loss, *torch.zeros(3, device=self.device))
         self.teacher.step()
@@ -206,12 +208,12 @@ class AdversarialTrainer:
         self.average.style.load_state_dict(style.state_dict())
         return (loss / wanted.var(0).mean()).item()
 
-    def _difference(self, drawn: Tensor, real: Tensor, chosen: list[int]) -> Tensor:
+    def _difference(self, drawn: Tensor, real: Tensor, items: list[dict]) -> Tensor:
         """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar.
 
         What takes little room, as eyes do, weighs more a pixel: the root of the room that all kinds of thing have.
         """
-        labels = torch.stack([self.heads[index]["labels"] for index in chosen]).long()
+        labels = torch.stack([item["labels"] for item in items]).long()
         weights = labels.flatten().bincount().clamp(min=1).rsqrt()[labels]
         weights = (weights / weights.mean())[:, None].to(self.device)
         return sum(
@@ -226,7 +228,8 @@ class AdversarialTrainer:
         config = self.config
         theirs = list(self.discriminator.parameters())
         chosen = self._chosen()
-        real = self._images(chosen)
+        items = [self.heads[index] for index in chosen]
+        real = self._images(items)
 
         told = chosen[: config.batch // 2] if self.known else []
         drawn = self._draw(told)
@@ -238,7 +241,7 @@ class AdversarialTrainer:
         (gradient,) = torch.autograd.grad(loss_g, seen, retain_graph=True)
         loss_d.backward(inputs=theirs)
         if told:
-            apart = self._difference(drawn[: len(told)], real[: len(told)], told)
+            apart = self._difference(drawn[: len(told)], real[: len(told)], items[: len(told)])
             (supervised,) = torch.autograd.grad(apart.mean() * config.supervision, drawn, retain_graph=True)
             gradient = gradient + supervised
         drawn.backward(gradient)
@@ -324,9 +327,9 @@ class AdversarialTrainer:
         order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.heads))
         return order[step * self.config.batch :][: self.config.batch].tolist()
 
-    def _images(self, chosen: list[int]) -> Tensor:
+    def _images(self, items: list[dict]) -> Tensor:
         """Real heads; half of them mirrored where no factors are looked at: mirrored factors are as likely."""
-        images = torch.stack([self.heads[index][self.picture] for index in chosen])
+        images = torch.stack([item[self.picture] for item in items])
         if self.known is None:
             mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
             images = torch.where(mirrored, images.flip(3), images)

@@ -15,6 +15,7 @@ class Explorer:
 
     def __init__(self, page, code):
         self.page = page
+        self.expect = pytest.importorskip("playwright.sync_api").expect
         self.cell = page.locator(".jp-CodeCell", has=page.locator(".cm-content", has_text=code))
         self.picture = self.cell.locator(".widget-html img")
         self.cell.scroll_into_view_if_needed()
@@ -30,16 +31,14 @@ class Explorer:
         """Does something, and waits until the picture is another, with other words."""
         source, words = self.picture.get_attribute("src"), self.picture.get_attribute("alt")
         act()
-        expect = pytest.importorskip("playwright.sync_api").expect
-        expect(self.picture).not_to_have_attribute("alt", words, timeout=PATIENCE)
-        expect(self.picture).not_to_have_attribute("src", source, timeout=PATIENCE)
+        self.expect(self.picture).not_to_have_attribute("alt", words, timeout=PATIENCE)
+        self.expect(self.picture).not_to_have_attribute("src", source, timeout=PATIENCE)
         assert self.picture.evaluate("image => image.naturalWidth") > 0
         assert self.cell.locator("figcaption").inner_text() == self.picture.get_attribute("alt")
 
     def says(self, words):
         """Waits until these words are among the picture's: while a mouse is dragged it changes more than once."""
-        expect = pytest.importorskip("playwright.sync_api").expect
-        expect(self.picture).to_have_attribute("alt", re.compile(re.escape(words)), timeout=PATIENCE)
+        self.expect(self.picture).to_have_attribute("alt", re.compile(re.escape(words)), timeout=PATIENCE)
 
     def click_slider(self, label, share):
         """Presses the mouse at a share of a slider's way."""
@@ -129,9 +128,8 @@ def test_training_curves(explorer):
     explorer.follows(lambda: explorer.press_on_list("step", "ArrowUp"))
     explorer.follows(lambda: explorer.press_on_list("losses", "Shift+ArrowDown"))
     explorer.click_slider("smoothing", 0.8)
-    playwright = pytest.importorskip("playwright.sync_api")
     box = explorer.row("smoothing").locator("input[type=number]")
-    playwright.expect(box).to_have_value(re.compile(r"0\.[789]\d*"), timeout=PATIENCE)
+    explorer.expect(box).to_have_value(re.compile(r"0\.[789]\d*"), timeout=PATIENCE)
 
 
 @of("walk", "walker.explore()")
