@@ -148,13 +148,29 @@ class TestWhatLearns:
     def test_the_baselines_train(self, kind):
         assert train(replace(smoke(steps=1), kind=kind)).step == 1
 
-    def test_an_encoder_of_other_channels_gives_all_but_its_first_layer(self, tmp_path):
+    def test_an_encoder_of_pictures_sees_label_maps_in_their_colours(self, tmp_path):
         train(smoke(steps=2), tmp_path)
+        given = Encoder.from_pretrained(tmp_path / "best").eval()
+        trainer = smoke("segmentation", encoder=str(tmp_path / "best")).trainer()
+        maps = torch.stack([trainer.validation[index][0] for index in range(3)])
+        shown = TASKS["segmentation"].show_source(maps)
+        torch.testing.assert_close(trainer.psp.encoder.eval()(maps), given(shown), atol=1e-5, rtol=1e-4)
+
+    @pytest.mark.parametrize("task", ["sketch", "inpaint"])
+    def test_an_encoder_of_pictures_starts_from_what_it_knows(self, task, tmp_path):
+        train(smoke(steps=2), tmp_path)
+        given = Encoder.from_pretrained(tmp_path / "best")
+        ours = smoke(task, encoder=str(tmp_path / "best")).trainer().psp.encoder
+        assert changed_keys(given.state_dict(), ours) == {"input_layer.0.weight"}
+        before, after = given.input_layer[0].weight, ours.input_layer[0].weight
+        expected = before.sum(1, keepdim=True) if task == "sketch" else before
+        torch.testing.assert_close(after[:, : expected.shape[1]], expected)
+
+    def test_an_encoder_of_sketches_gives_all_but_its_first_kernel_to_one_of_label_maps(self, tmp_path):
+        train(smoke("sketch", steps=2), tmp_path)
         given = Encoder.from_pretrained(tmp_path / "best").state_dict()
-        ours = smoke("sketch", encoder=str(tmp_path / "best")).trainer().psp.encoder
-        assert ours.config.input_nc == 1
-        other = changed_keys(given, ours)
-        assert other == {name for name in given if name.startswith("input_layer.")}
+        ours = smoke("segmentation", encoder=str(tmp_path / "best")).trainer().psp.encoder
+        assert changed_keys(given, ours) == {"input_layer.0.weight"}
 
     def test_batch_1(self):
         assert train(smoke(steps=2, batch=1)).step == 2
@@ -521,6 +537,10 @@ class TestDomains:
         network.save_pretrained(tmp_path)
         trainer = replace(smoke(), identity=str(tmp_path)).trainer()
         assert (trainer.psp.encoder.body[0].res_layer[1].weight == 0.125).all()
+        sketches = replace(smoke("sketch"), identity=str(tmp_path)).trainer().psp.encoder
+        torch.testing.assert_close(
+            sketches.input_layer[0].weight, network.input_layer[0].weight.sum(1, keepdim=True)
+        )
 
 
 class TestCommand:

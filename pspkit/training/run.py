@@ -15,7 +15,7 @@ from pspkit.encoders import Encoder
 from pspkit.errors import CheckpointError, check_choice
 from pspkit.losses import PSPLoss
 from pspkit.psp import PSP
-from pspkit.tasks import get_task
+from pspkit.tasks import Task, get_task
 from pspkit.training.trainer import Trainer
 
 RECORD = "run.json"
@@ -35,8 +35,8 @@ class Run:
         decoder: file of a decoder; the domain's own where it is left out.
         identity: file of a face-recognition network, for the identity loss and for the encoder's first weights; the
             domain's own where it is left out.
-        encoder: file of a trained encoder or pSp to start from; its first layer starts anew where the task gives other
-            channels than it takes.
+        encoder: file of a trained encoder or pSp to start from. Made for pictures, it sees the sources of another task
+            in the colours in which they are shown.
         moco: file of MoCo v2's ResNet-50, where moco has a weight.
         source: folder of one's own pictures, sketches or label maps.
         target: folder of the pictures that belong to them.
@@ -91,18 +91,13 @@ class Run:
     def _encoder(self, n_styles: int, style_dim: int) -> Encoder:
         task = get_task(self.task)
         if self.encoder:
-            return _with_channels(Encoder.from_pretrained(self.encoder), task.input_nc)
-        config = replace(
-            CONFIGS[self.profile].encoder,
-            kind=self.kind,
-            input_nc=task.input_nc,
-            n_styles=n_styles,
-            style_dim=style_dim,
-        )
-        encoder = Encoder.from_config(config)
+            return _taught_to_see(Encoder.from_pretrained(self.encoder), task)
+        config = replace(CONFIGS[self.profile].encoder, kind=self.kind, n_styles=n_styles, style_dim=style_dim)
         if file := self.first_weights(config):
+            encoder = Encoder.from_config(config)
             load_backbone_weights(encoder, file)
-        return encoder
+            return _taught_to_see(encoder, task)
+        return Encoder.from_config(replace(config, input_nc=task.input_nc))
 
     def record(self, folder: str | Path) -> None:
         """Notes in a folder what is trained there.
@@ -129,11 +124,22 @@ class Run:
             raise CheckpointError(f"{path}: cannot be read ({error}). Train into another folder.") from error
 
 
-def _with_channels(encoder: Encoder, input_nc: int) -> Encoder:
-    """The encoder itself where it takes so many channels; else one that shares all but its first layer."""
-    if encoder.config.input_nc == input_nc:
+def _taught_to_see(encoder: Encoder, task: Task) -> Encoder:
+    """An encoder of pictures for the sources of a task: its first layer finds in them what it finds in their colours.
+
+        conv'(x) = conv(show(x)), but for a constant, which the norm behind it takes away
+
+    So an encoder that can read a turned head in a picture reads it in a label map from the first step on. The encoder
+    itself where it takes the task's channels already; one with a new first layer where it was made for neither.
+    """
+    taken = encoder.config.input_nc
+    if taken == task.input_nc:
         return encoder
-    other = Encoder.from_config(replace(encoder.config, input_nc=input_nc))
-    kept = {name: value for name, value in encoder.state_dict().items() if not name.startswith("input_layer.")}
-    other.load_state_dict(kept, strict=False)
+    other = Encoder.from_config(replace(encoder.config, input_nc=task.input_nc))
+    state = encoder.state_dict()
+    kernel = state.pop("input_layer.0.weight")
+    if taken == 3:
+        colours = task.show_source(torch.eye(task.input_nc)[..., None, None])[..., 0, 0]
+        state["input_layer.0.weight"] = torch.einsum("ochw,nc->onhw", kernel, colours)
+    other.load_state_dict(state, strict=False)
     return other
