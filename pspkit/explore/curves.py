@@ -6,16 +6,17 @@ from pathlib import Path
 
 import ipywidgets as widgets
 from IPython.display import HTML
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from PIL import Image
 
 from pspkit.errors import PspkitError
 from pspkit.explore.wiring import choice, explorer, number, several
-from pspkit.show.figure import COLOURS, INK, figure
+from pspkit.show.figure import COLOURS, INK, figure, paste
 from pspkit.show.training import ROWS, SIDES, draw_curves
 from pspkit.training.keeper import LOG, read_log
 
-PANEL, WIDTH, SHEET = 2.1, 8.4, 3.9  # inches: a panel's height, the figure's width, the sheet's
+PANEL, WIDTH, LEFT = 1.9, 8.4, 0.55  # inches: a panel's height, the figure's width, the room for labels
+SHEET = WIDTH - LEFT - 0.02
 
 
 @dataclass(frozen=True)
@@ -64,38 +65,41 @@ class TrainingCurves:
         )
         best = min(self.log, key=lambda line: line["validation"]["total"])["step"]
         sheet = self.sheet(state.step)
-        beside = "No sheet of this step was kept"
+        below = "No sheet of this step was kept"
         if sheet:
             of = "the model that was kept" if sheet.parent == self.folder else "this step"
-            beside = f"Beside: sources, outputs and targets of {of}"
-        return f"Step {state.step}: {values or 'no loss is chosen'}. Lowest total: step {best}. {beside}."
+            below = f"Below: sources, outputs and targets of {of}"
+        return f"Step {state.step}: {values or 'no loss is chosen'}. Lowest total: step {best}. {below}."
 
     def render(self, *states: State) -> Figure:
-        """The chosen losses one below the other, a line at the chosen step, and the step's sheet; one row a state."""
-        fig = Figure(figsize=(WIDTH, PANEL * sum(max(1, len(state.losses)) for state in states)), layout="none")
-        ratios = [max(1, len(state.losses)) for state in states]
-        for place, state in zip(fig.subfigures(len(states), 1, False, height_ratios=ratios)[:, 0], states, strict=True):
-            count, path = max(1, len(state.losses)), self.sheet(state.step)
-            width = WIDTH - SHEET - 0.6 if path else WIDTH
+        """The chosen losses one below the other, a line at the chosen step, and the step's sheet; state by state."""
+        sheets = [Image.open(path) if (path := self.sheet(state.step)) else None for state in states]
+        heights = [PANEL * max(1, len(state.losses)) for state in states]
+        below = [SHEET * sheet.height / sheet.width + 0.08 if sheet else 0 for sheet in sheets]
+        fig = Figure(figsize=(WIDTH, sum(heights) + sum(below)))
+        top = fig.get_figheight()
+        for state, sheet, height, room in zip(states, sheets, heights, below, strict=True):
             for line, loss in enumerate(state.losses):
-                bottom = (count - 1 - line) / count
-                ax = place.add_axes((0.055, bottom + 0.17 / count, (width - 1.3) / WIDTH, 0.69 / count))
-                draw_curves(ax, self.log, loss, state.scale, state.smoothing)
-                ax.axvline(state.step, color=COLOURS["accent"], lw=1, ls=":", zorder=0)
-                ax.set_title(loss, fontsize=9, color=INK, weight="bold", loc="left", pad=4)
-            if path:
-                self._draw_sheet(place, path)
+                self._draw_loss(fig, top - (line + 1) * PANEL, loss, state)
+            top -= height + room
+            if sheet:
+                self._draw_sheet(fig, top, sheet)
         return fig
 
-    def _draw_sheet(self, place: SubFigure, path: Path) -> None:
-        image = Image.open(path)
-        ax = place.add_axes((1 - SHEET / WIDTH, 0.02, SHEET / WIDTH, 0.96))
-        ax.imshow(image, interpolation="lanczos")
-        ax.set_anchor("NE")
-        middles = [image.height * (line + 0.5) / len(ROWS) for line in range(len(ROWS))]
-        ax.set(xticks=(), yticks=middles, yticklabels=ROWS)
-        ax.tick_params(labelsize=8, length=0, labelcolor=INK)
-        ax.spines[:].set_visible(False)
+    def _draw_loss(self, fig: Figure, bottom: float, loss: str, state: State) -> None:
+        height = fig.get_figheight()
+        place = (LEFT / WIDTH, (bottom + 0.36) / height, (SHEET - 0.7) / WIDTH, (PANEL - 0.65) / height)
+        ax = fig.add_axes(place)
+        draw_curves(ax, self.log, loss, state.scale, state.smoothing)
+        ax.axvline(state.step, color=COLOURS["accent"], lw=1, ls=":", zorder=0)
+        fig.text(LEFT / WIDTH, (bottom + PANEL - 0.22) / height, loss, fontsize=9, color=INK, weight="bold")
+
+    def _draw_sheet(self, fig: Figure, bottom: float, sheet: Image.Image) -> None:
+        paste(fig, sheet, (LEFT, bottom, SHEET))
+        row = SHEET * sheet.height / sheet.width / len(ROWS)
+        for line, name in enumerate(ROWS):
+            y = (bottom + (len(ROWS) - line - 0.5) * row) / fig.get_figheight()
+            fig.text((LEFT - 0.06) / WIDTH, y, name, ha="right", va="center", fontsize=8, color=INK)
 
     def strip(self) -> HTML:
         """Two states of the explorer, for readers without a kernel."""

@@ -15,8 +15,8 @@ from pspkit.explore.easel import Easel, State, Stroke
 from pspkit.heads import Render
 from pspkit.labels import LABELS, palette
 from pspkit.psp import PSP
-from pspkit.show.figure import INK, figure
-from pspkit.show.heads import draw_image, draw_legend, legend_height
+from pspkit.show.figure import figure, paste
+from pspkit.show.heads import draw_legend, legend_height
 from pspkit.show.styles import thumbnails
 from pspkit.tasks import get_task
 
@@ -85,18 +85,13 @@ class Drawing:
         side, line_height = 2.6, 2.6 + 0.22
         numbers = {number for state in states for number in self.sheet(state).unique().tolist()}
         below = legend_height(numbers) + 0.06 if self.of_labels else 0
-        fig = Figure(figsize=(8.2 if self.of_labels else 2 * side, len(states) * line_height + below), layout="none")
-        width, height = fig.get_size_inches()
+        width = 8.2 if self.of_labels else 2 * side
+        fig = Figure(figsize=(width, len(states) * line_height + below))
         for line, state in enumerate(states):
-            bottom = height - (line + 1) * line_height
-            axes = [
-                fig.add_axes((left / width, bottom / height, 0.98 * side / width, 0.98 * side / height))
-                for left in (width / 2 - side, width / 2 + 0.02 * side)
-            ]
-            axes[0].imshow(self.colours(state), interpolation="nearest")
-            axes[0].set_title("drawing", fontsize=9, color=INK, pad=3)
-            axes[0].axis("off")
-            draw_image(axes[1], self.face(state), "face")
+            bottom = below + (len(states) - 1 - line) * line_height
+            sheet, shown = Image.fromarray(self.colours(state)), 0.98 * side
+            paste(fig, sheet, (width / 2 - side, bottom, shown), "drawing", smooth=False)
+            paste(fig, self.face(state), (width / 2 + 0.02 * side, bottom, shown), "face")
         if self.of_labels:
             draw_legend(fig, numbers)
         return fig

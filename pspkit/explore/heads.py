@@ -11,10 +11,11 @@ from torch import Tensor
 from pspkit.explore.wiring import choice, explorer, number
 from pspkit.heads import Factors, Identity, Scene, front_view, sample_factors
 from pspkit.heads import render as render_heads
-from pspkit.show.figure import figure
-from pspkit.show.heads import draw_image, draw_labels
+from pspkit.show.figure import figure, paste
+from pspkit.show.heads import label_picture
 
 SEED, PEOPLE, SIZE = 0, 40, 128
+TITLES = "as set", "its front view", "its toon look", "its label map"
 BEARDS = {"stubble": "stubble", "moustache": "a moustache", "goatee": "a goatee", "full": "a full beard"}
 TABLE = {field.name: field.metadata for table in (Identity, Scene) for field in fields(table)}
 
@@ -84,20 +85,14 @@ def preview(state: State) -> Figure:
 
 def draw(rows: list[tuple[Tensor | None, ...]]) -> Figure:
     """Rows of what `pictures` returns; None leaves a place empty."""
-    side = 2.05
-    fig = Figure(figsize=(4 * side, len(rows) * (side + 0.22)))
-    height = fig.get_size_inches()[1]
+    side, line_height = 2.05, 2.05 + 0.22
+    fig = Figure(figsize=(4 * side, len(rows) * line_height))
     for line, (*images, labels) in enumerate(rows):
-        bottom = height - (line + 1) * (side + 0.22)
-        axes = [
-            fig.add_axes(((column + 0.01) / 4, bottom / height, 0.98 / 4, side * 0.98 / height)) for column in range(4)
-        ]
-        for ax, image, title in zip(axes, images, ("as set", "its front view", "its toon look"), strict=False):
-            if image is None:
-                ax.axis("off")
-            else:
-                draw_image(ax, image, title)
-        draw_labels(axes[3], labels, "its label map")
+        bottom = (len(rows) - 1 - line) * line_height
+        for column, (image, title) in enumerate(zip(images, TITLES, strict=False)):
+            if image is not None:
+                paste(fig, image, (column * side, bottom, 0.98 * side), title)
+        paste(fig, label_picture(labels), (3 * side, bottom, 0.98 * side), TITLES[3], smooth=False)
     return fig
 
 

@@ -8,15 +8,15 @@ import ipywidgets as widgets
 import torch
 import torch.nn.functional as F
 from IPython.display import HTML
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from pspkit.encoders import GradualStyleEncoder
 from pspkit.explore.wiring import choice, explorer, number
-from pspkit.show.figure import COLOURS, INK, figure, to_pil
-from pspkit.show.pyramid import LEVEL_OF, between, draw_map, lit
+from pspkit.show.figure import COLOURS, INK, figure, paste
+from pspkit.show.pyramid import LEVEL_OF, lit, map_picture, within
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
 FACES = 8
@@ -72,35 +72,31 @@ class PyramidViewer:
             f"read by {readers}. Values {feature[channel].min():.2f} to {feature[channel].max():.2f}."
         )
 
-    def draw(self, place: Figure | SubFigure, state: State) -> None:
-        """Face, chosen channel, the face lit by the channel, and the channels that follow."""
+    def draw(self, fig: Figure, bottom: float, state: State) -> None:
+        """Face, chosen channel, the face lit by the channel, and the channels that follow, from a height up."""
         feature, channel = self.locate(state)
         image, level = self.pictures[state.image], LEVEL_OF[state.level]
-        low, high = between(feature[channel])
-        light = ((feature[channel] - low) / (high - low)).clamp(0, 1)
+        light = within(feature[channel])
         light = F.interpolate(light[None, None], size=image.shape[-2:], mode="nearest")[0, 0]
-        panels = place.subfigures(1, 2, width_ratios=(13, 6))
-        axes = panels[0].subplots(1, 3)
-        axes[0].imshow(to_pil(image))
-        draw_map(axes[1], feature[channel], level)
-        axes[2].imshow(to_pil(lit(image, light)))
-        for ax, title in zip(
-            axes, (f"face {state.image}", f"{state.level}, channel {channel}", "where it is high"), strict=True
-        ):
-            ax.set_title(title, fontsize=9, color=INK, pad=3)
-            ax.axis("off")
-        panels[0].subplots_adjust(0.01, 0.01, 0.99, 0.88, 0.04)
-        for ax, other in zip(panels[1].subplots(3, 4).flat, range(channel, channel + NEIGHBOURS), strict=True):
-            draw_map(ax, feature[other % len(feature)], level)
-            colour = COLOURS[level] if other == channel else INK
-            ax.set_title(str(other % len(feature)), fontsize=7, pad=1.5, color=colour)
-        panels[1].subplots_adjust(0.02, 0.01, 0.99, 0.92, 0.06, 0.2)
+        shown = {
+            f"face {state.image}": image,
+            f"{state.level}, channel {channel}": map_picture(feature[channel], level),
+            "where it is high": lit(image, light),
+        }
+        for column, (title, picture) in enumerate(shown.items()):
+            paste(fig, picture, (0.04 + column * 2.05, bottom + 0.02, 1.98), title, smooth=column != 1)
+        for neighbour in range(NEIGHBOURS):
+            line, column = divmod(neighbour, 4)
+            other = (channel + neighbour) % len(feature)
+            place = (6.3 + column * 0.77, bottom + 0.02 + (2 - line) * 0.76, 0.58)
+            colour = INK if neighbour else COLOURS[level]
+            paste(fig, map_picture(feature[other], level), place, str(other), colour, size=7, smooth=False)
 
     def render(self, *states: State) -> Figure:
         """Some states, one below the other."""
         fig = Figure(figsize=(9.4, 2.3 * len(states)))
-        for place, state in zip(fig.subfigures(len(states), 1, squeeze=False)[:, 0], states, strict=True):
-            self.draw(place, state)
+        for line, state in enumerate(states):
+            self.draw(fig, 2.3 * (len(states) - 1 - line), state)
         return fig
 
     def strip(self) -> HTML:

@@ -8,14 +8,14 @@ import ipywidgets as widgets
 import torch
 from IPython.display import HTML
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from pspkit.directions import CONTRASTS
 from pspkit.errors import check_tensor
 from pspkit.explore.wiring import choice, explorer, number
 from pspkit.psp import PSP
-from pspkit.show.figure import COLOURS, INK, figure
-from pspkit.show.heads import draw_image
+from pspkit.show.figure import INK, figure, paste
 from pspkit.show.styles import code_colours, thumbnails
 
 SIDE = 2.05  # of a picture, inches
@@ -88,31 +88,35 @@ class Walker:
 
     def render(self, *states: State) -> Figure:
         """The head, its codes decoded, where the walk leads, and how far each code moves; one row a state."""
-        width, line_height = 3 * SIDE + 2.6, SIDE + 0.22
-        fig = Figure(figsize=(width, len(states) * line_height), layout="none")
-        height = fig.get_size_inches()[1]
+        line_height = SIDE + 0.22
+        fig = Figure(figsize=(3 * SIDE + 2.6, len(states) * line_height))
         for line, state in enumerate(states):
-            bottom = height - (line + 1) * line_height
+            bottom = (len(states) - 1 - line) * line_height
             contrast = CONTRASTS[state.direction]
             images = (self.pictures[state.head], self.starts[state.head], self.decoded(state))
             way = f"{contrast.low} ↔ {contrast.high}: {state.step:+.2f}"
             titles = (f"head {state.head}", "encoded and decoded", way)
             for column, (image, title) in enumerate(zip(images, titles, strict=True)):
-                place = (column * SIDE / width, bottom / height, 0.98 * SIDE / width, 0.98 * SIDE / height)
-                draw_image(fig.add_axes(place), image, title)
-            place = ((3 * SIDE + 0.45) / width, (bottom + 0.35) / height, 2.1 / width, (SIDE - 0.4) / height)
-            self._draw_lengths(fig.add_axes(place), state)
+                paste(fig, image, (column * SIDE, bottom, 0.98 * SIDE), title)
+            self._draw_lengths(fig, 3 * SIDE + 0.4, bottom, state)
         return fig
 
-    def _draw_lengths(self, ax, state: State) -> None:
+    def _draw_lengths(self, fig: Figure, left: float, bottom: float, state: State) -> None:
+        """Bars over the numbers of the codes, the longest as high as there is room."""
+        width, height = fig.get_size_inches()
         lengths = self.directions[state.direction].norm(dim=1).tolist()
+        unit = (SIDE - 0.45) / max(lengths)
+        step = 2.1 / len(lengths)
         for code, (length, colour) in enumerate(zip(lengths, code_colours(len(lengths)), strict=True)):
-            ax.bar(code, length, color=colour, width=0.8, alpha=1 if code in state.layers else 0.25)
-        ax.set(xticks=range(len(lengths)), xlim=(-0.6, len(lengths) - 0.4))
-        ax.set_title("length of a whole step, by code", fontsize=9, color=INK, pad=3)
-        ax.tick_params(labelsize=7.5, length=0, labelcolor=INK)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.spines[["left", "bottom"]].set_color(COLOURS["plain"])
+            bar = Rectangle((left + code * step, bottom + 0.25), 0.8 * step, unit * length, fc=colour)
+            bar.set_alpha(1 if code in state.layers else 0.25)
+            fig.add_artist(bar).set_transform(fig.dpi_scale_trans)
+            middle = (left + (code + 0.4) * step) / width
+            for text, y in ((str(code), 0.12), (f"{length:.1f}", 0.32 + unit * length)):
+                fig.text(middle, (bottom + y) / height, text, ha="center", va="center", fontsize=7.5, color=INK)
+        title = "length of a whole step, by code"
+        middle, top = (left + 1.05) / width, (bottom + 0.98 * SIDE + 0.04) / height
+        fig.text(middle, top, title, ha="center", va="bottom", fontsize=9, color=INK)
 
     def strip(self) -> HTML:
         """Three states of the explorer, for readers without a kernel."""

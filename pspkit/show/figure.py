@@ -15,12 +15,44 @@ from torchvision.transforms.v2 import functional as transforms
 
 INK, PALE = "#22303c", "#e8ecef"
 LEVELS = ("coarse", "middle", "fine")
+DPI = 110  # of a figure on a page
 COLOURS = {"coarse": "#c8553d", "middle": "#e0a030", "fine": "#2a7f8e", "plain": "#8a97a3", "accent": "#5b4b8a"}
 
 
 def to_pil(image: Tensor) -> Image.Image:
     """One picture (3, H, W) in [-1, 1], values beyond clamped, to a Pillow image."""
     return transforms.to_pil_image(image.detach().float().cpu().clamp(-1, 1).add(1).div(2))
+
+
+def paste(
+    fig: Figure,
+    image: Tensor | Image.Image,
+    place: tuple[float, float, float],
+    title: str = "",
+    colour: str = INK,
+    size: float = 9,
+    smooth: bool = True,
+) -> None:
+    """A picture with its title on a figure, in a tenth of the time that axes take: for what follows a slider.
+
+    Args:
+        fig: shown by `figure_html`: the picture has its pixels already.
+        image: (3, H, W) in [-1, 1], or a Pillow image.
+        place: left, bottom and width, inches.
+        title: above it.
+        colour: of the title.
+        size: of the title, points.
+        smooth: False shows the picture's pixels as squares.
+    """
+    left, bottom, width = place
+    picture = image if isinstance(image, Image.Image) else to_pil(image)
+    sides = round(width * DPI), round(width * DPI * picture.height / picture.width)
+    picture = picture.resize(sides, Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST)
+    fig.figimage(np.asarray(picture), round(left * DPI), round(bottom * DPI))
+    if title:
+        whole = fig.get_size_inches()
+        x, y = (left + width / 2) / whole[0], (bottom + sides[1] / DPI + 0.04) / whole[1]
+        fig.text(x, y, title, ha="center", va="bottom", fontsize=size, color=colour)
 
 
 def photos(
@@ -38,7 +70,7 @@ def photos(
         titles: one above each picture.
         columns: pictures in a row; all of them unless given.
         rows: one label left of each row.
-        side: of one picture, inches; a figure has 110 dots an inch.
+        side: of one picture, inches; a figure has `DPI` dots an inch.
         colours: of the titles, one a picture.
     """
     columns = columns or len(images)
@@ -76,7 +108,7 @@ def figure(fig: Figure, alt: str, caption: str, photographic: bool = False) -> H
 
 def figure_html(fig: Figure, alt: str, caption: str, photographic: bool = False, quick: bool = False) -> str:
     """The HTML that `figure` shows; `quick` packs it in a tenth of the time, for a page that is soon another."""
-    fig.set_dpi(110)
+    fig.set_dpi(DPI)
     fig.set_facecolor("white")
     canvas = FigureCanvasAgg(fig)
     canvas.draw()

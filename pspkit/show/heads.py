@@ -6,6 +6,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 from torch import Tensor
 
 from pspkit.heads import Render
@@ -23,10 +24,15 @@ def draw_image(ax: Axes, image: Tensor, title: str = "") -> None:
 
 
 def draw_labels(ax: Axes, labels: Tensor, title: str = "") -> None:
-    """One label map (H, W) in the colours of its classes, pixel by pixel."""
-    ax.imshow(palette()[labels.long()].numpy(force=True), interpolation="nearest")
+    """One label map (H, W), pixel by pixel."""
+    ax.imshow(label_picture(labels), interpolation="nearest")
     ax.set_title(title, fontsize=9, color=INK, pad=3)
     ax.axis("off")
+
+
+def label_picture(labels: Tensor) -> Image.Image:
+    """One label map (H, W) in the colours of its classes."""
+    return Image.fromarray(palette()[labels.long()].numpy(force=True))
 
 
 def short_title(label: Label) -> str:
@@ -41,16 +47,14 @@ def legend_height(numbers: Collection[int]) -> float:
 
 def draw_legend(fig: Figure, numbers: Collection[int]) -> None:
     """Colour, number and title of each class, along the lower edge of a figure."""
-    height = legend_height(numbers)
-    ax = fig.add_axes((0.005, 0, 0.99, height / fig.get_size_inches()[1]))
-    ax.set(xlim=(0, LEGEND_COLUMNS), ylim=(height / 0.22, 0))
-    ax.axis("off")
+    width, height = fig.get_size_inches()
     for place, label in enumerate(label for label in LABELS.values() if label.number in numbers):
         line, column = divmod(place, LEGEND_COLUMNS)
-        ax.add_patch(Rectangle((column + 0.01, line + 0.2), 0.1, 0.6, fc=f"#{label.colour}", ec=INK, lw=0.5))
-        ax.text(
-            column + 0.16, line + 0.52, f"{label.number}  {short_title(label)}", va="center", fontsize=8.5, color=INK
-        )
+        left, middle = 0.04 + column * (width - 0.08) / LEGEND_COLUMNS, legend_height(numbers) - 0.22 * (line + 0.5)
+        box = Rectangle((left, middle - 0.07), 0.16, 0.13, fc=f"#{label.colour}", ec=INK, lw=0.5)
+        fig.add_artist(box).set_transform(fig.dpi_scale_trans)
+        words = f"{label.number}  {short_title(label)}"
+        fig.text((left + 0.24) / width, middle / height, words, va="center", fontsize=8.5, color=INK)
 
 
 def truths(render: Render, index: int = 0) -> Figure:

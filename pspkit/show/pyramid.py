@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 from torch import Tensor
 
 from pspkit.show.figure import COLOURS, INK, PALE, to_pil
@@ -38,6 +39,17 @@ def between(*features: Tensor) -> tuple[float, float]:
     """The range that holds all values of some maps but the extreme hundredths."""
     low, high = torch.cat([feature.detach().flatten() for feature in features]).quantile(torch.tensor([0.01, 0.99]))
     return low.item(), high.item()
+
+
+def map_picture(feature: Tensor, level: str) -> Image.Image:
+    """What `draw_map` shows of one channel (H, W), a pixel a cell."""
+    return Image.fromarray(COLOUR_MAPS[level](within(feature).numpy(force=True), bytes=True)[..., :3])
+
+
+def within(feature: Tensor) -> Tensor:
+    """A map (H, W) in [0, 1]: where each value lies in the range of `between`."""
+    low, high = between(feature)
+    return ((feature.detach() - low) / (high - low)).clamp(0, 1)
 
 
 def gallery(image: Tensor, levels: Mapping[str, Tensor], columns: int = 7) -> Figure:

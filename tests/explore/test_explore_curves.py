@@ -5,6 +5,7 @@ from PIL import Image
 
 from pspkit import PspkitError
 from pspkit.explore.curves import State, TrainingCurves
+from pspkit.show.training import ROWS
 
 
 @pytest.fixture
@@ -24,20 +25,23 @@ def run(tmp_path):
     return tmp_path
 
 
-def titles(fig):
-    return [ax.get_title(loc="left") for place in fig.subfigs for ax in place.axes]
+def words(fig):
+    return [text.get_text() for text in fig.texts]
 
 
-def test_the_chosen_losses_have_a_panel_each_and_the_sheet_stands_beside(run):
+def test_the_chosen_losses_have_a_panel_each_and_the_sheet_stands_below(run):
     curves = TrainingCurves(run)
-    assert titles(curves.render(State(("l2", "total"), step=30))) == ["l2", "total", ""]
-    assert titles(curves.render(State(("l2",), step=20))) == ["l2"], "no sheet of this step"
-    assert titles(curves.render(State((), step=30))) == [""]
+    fig = curves.render(State(("l2", "total"), step=30))
+    assert (words(fig), len(fig.axes), len(fig.images)) == (["l2", "total", *ROWS], 2, 1)
+    fig = curves.render(State(("l2",), step=20))
+    assert (words(fig), len(fig.images)) == (["l2"], 0), "no sheet of this step"
+    fig = curves.render(State((), step=30))
+    assert (words(fig), len(fig.axes), len(fig.images)) == ([*ROWS], 0, 1)
 
 
 def test_a_panel_has_the_chosen_axis_and_a_line_at_the_step(run):
     fig = TrainingCurves(run).render(State(scale="linear", step=20))
-    (ax,) = fig.subfigs[0].axes
+    (ax,) = fig.axes
     assert ax.get_yscale() == "linear"
     assert [20, 20] in [list(line.get_xdata()) for line in ax.lines]
 
@@ -47,7 +51,7 @@ def test_describe_says_what_was_found(run):
     assert curves.describe(State(("total",), step=20)) == (
         "Step 20: total 0.4 in training, 0.5 in validation. Lowest total: step 20. No sheet of this step was kept."
     )
-    assert curves.describe(State(step=30)).endswith("Beside: sources, outputs and targets of this step.")
+    assert curves.describe(State(step=30)).endswith("Below: sources, outputs and targets of this step.")
     Image.new("RGB", (60, 30)).save(run / "sheet.jpg")  # all that ships of a training
     assert curves.describe(State(step=20)).endswith("of the model that was kept.")
     assert curves.describe(State(step=30)).endswith("of this step.")

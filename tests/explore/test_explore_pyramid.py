@@ -23,7 +23,8 @@ def test_a_map_of_fewer_channels_shows_its_last(viewer):
 
 def test_every_state_has_a_place(viewer):
     fig = viewer.render(State(), State("c1", 15, 7))
-    titles = [ax.get_title() for ax in fig.axes]
+    titles = [text.get_text() for text in fig.texts]
+    assert len(fig.images) == len(titles) == 30
     assert titles.count("where it is high") == 2
     assert {"p1, channel 0", "c1, channel 15", "face 7"} <= set(titles)
 

@@ -37,8 +37,8 @@ def test_marked_pixels_keep_their_colour_and_others_turn_pale():
 
 def test_the_legend_names_the_classes_there_are():
     labels = torch.tensor([[0, 10], [18, 18]], dtype=torch.uint8)
-    legend = tasks.label_maps({"map": labels}).axes[-1]
-    assert [text.get_text() for text in legend.texts] == ["0  background", "10  mouth", "18  clothing"]
+    legend = tasks.label_maps({"map": labels}).texts[-3:]
+    assert [text.get_text() for text in legend] == ["0  background", "10  mouth", "18  clothing"]
     assert heads.legend_height(range(len(LABELS))) == 4 * heads.legend_height([1])
 
 
