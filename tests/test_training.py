@@ -538,9 +538,7 @@ class TestDomains:
         trainer = replace(smoke(), identity=str(tmp_path)).trainer()
         assert (trainer.psp.encoder.body[0].res_layer[1].weight == 0.125).all()
         sketches = replace(smoke("sketch"), identity=str(tmp_path)).trainer().psp.encoder
-        torch.testing.assert_close(
-            sketches.input_layer[0].weight, network.input_layer[0].weight.sum(1, keepdim=True)
-        )
+        torch.testing.assert_close(sketches.input_layer[0].weight, network.input_layer[0].weight.sum(1, keepdim=True))
 
 
 class TestCommand:
