@@ -20,9 +20,9 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the training in the folder")
     parser.add_argument("--look", metavar="LOOK", help="which of the heads' pictures: plain (default) or toon")
     parser.add_argument("--start", metavar="DIR", help="folder of a training whose networks to start from")
-    for name in ("images", "supervised", "heads", "batch", "lr", "gamma", "seed"):
-        kind = type(getattr(default, name))
-        parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"default: {getattr(default, name)}")
+    for name in ("images", "supervised", "supervision", "heads", "batch", "lr", "generator_rate", "gamma", "seed"):
+        option, value = f"--{name.replace('_', '-')}", getattr(default, name)
+        parser.add_argument(option, type=type(value), metavar="N", help=f"default: {value}")
     arguments = vars(parser.parse_args())
     out, resume = arguments.pop("out"), arguments.pop("resume")
     config = replace(
