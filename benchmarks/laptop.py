@@ -1,6 +1,6 @@
 """An encoder of heads, trained from the shipped decoder and identity network as `pspkit train --profile cpu` does it.
 
-How long that takes here, and how good it is on unseen heads, beside the run whose card ships.
+How long that takes here, and how good it is on unseen heads, beside the encoder that ships.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from benchmarks.measure import machine
 from pspkit.domains import WEIGHTS
 from pspkit.encoders import Encoder
 from pspkit.training.keeper import read_log
-from pspkit.weights import LAPTOP, measure_task
+from pspkit.weights import measure_task
 
 FIGURES = ("l2", "lpips", "identity")
 
@@ -32,10 +32,10 @@ def main() -> None:
         subprocess.run([*command, "--out", str(run)], check=True)
         last = read_log(run)[-1]
         here, _ = measure_task(Encoder.from_pretrained(run / "best"), "encode")
-    kept = json.loads((WEIGHTS / LAPTOP / "card.json").read_text(encoding="utf-8"))
+    shipped = json.loads((WEIGHTS / "heads-encode" / "card.json").read_text(encoding="utf-8"))
     print(f"{'':10}{'steps':>8}{'minutes':>9}" + "".join(f"{name:>10}" for name in FIGURES))
     rows = {"here": (last["step"], last["seconds"], here)}
-    rows["kept"] = (kept["steps"], kept["seconds"], kept["metrics"])
+    rows["shipped"] = (shipped["steps"], shipped["seconds"], shipped["metrics"])
     for name, (steps, seconds, found) in rows.items():
         figures = "".join(f"{found[figure]:10.3f}" for figure in FIGURES)
         print(f"{name:10}{steps:8,}{seconds / 60:9.1f}{figures}", flush=True)

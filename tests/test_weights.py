@@ -11,7 +11,7 @@ from pspkit.checkpoints.files import write_text
 from pspkit.config import BackboneConfig
 from pspkit.domains import WEIGHTS
 from pspkit.errors import CheckpointError, PspkitError
-from pspkit.weights import IDENTITY, LAPTOP, RECIPES, store, train, write_overview
+from pspkit.weights import IDENTITY, RECIPES, store, train, write_overview
 
 ENCODE = "heads-encode"
 SHIPPED = [name for name, recipe in RECIPES.items() if recipe.ships]
@@ -43,12 +43,11 @@ def test_what_ships_is_good_enough():
 
 
 def test_codes_from_a_pyramid_are_worth_their_heads():
-    laptop, w, w_plus = (card_of(name) for name in (LAPTOP, f"{ENCODE}-w", f"{ENCODE}-w_plus"))
-    assert laptop["steps"] == w["steps"] == w_plus["steps"]
+    pyramid, w, w_plus = (card_of(name) for name in (ENCODE, f"{ENCODE}-w", f"{ENCODE}-w_plus"))
+    assert pyramid["steps"] == w["steps"] == w_plus["steps"]
     for figure in ("lpips", "l2"):
-        assert laptop["metrics"][figure] < w_plus["metrics"][figure] < w["metrics"][figure]
-    assert laptop["metrics"]["identity"] > w["metrics"]["identity"]
-    assert laptop["seconds"] < 15 * 60, "the promise for two cores"
+        assert pyramid["metrics"][figure] < w_plus["metrics"][figure] < w["metrics"][figure]
+    assert pyramid["metrics"]["identity"] > w["metrics"]["identity"]
 
 
 def test_what_ships_is_small():
