@@ -32,7 +32,8 @@ def number(label: str, value: int | float, low: int | float, high: int | float, 
     bounds = {"value": value, "min": low, "max": high, "step": step}
     slider = kinds[0](**bounds, description=label, readout=False, style=WIDE, layout={"width": "24em"})
     box = kinds[1](**bounds, layout={"width": "5.5em"}, tooltip=label)
-    widgets.link((slider, "value"), (box, "value"))
+    # A slider moved by keyboard adds up steps: 0 becomes 3.6e-15, of which the box would show the first digits.
+    widgets.link((slider, "value"), (box, "value"), transform=(lambda value: round(value, 4), lambda value: value))
     row = widgets.HBox([slider, box])
     row.value_source = slider
     return row
