@@ -186,8 +186,8 @@ HISTORY = (
     "Not quite by this command: the first 68,000 images came in batches of 16, with LPIPS in the objective, which was"
     " found to harm; until image 212,000 all pixels weighed alike, and the rate had fallen to 0 before it rose again."
     " The adversary came at 240,616, first with a generator's rate of 0.25, a supervision of 20 and a gamma of 0.3;"
-    " from 312,616 on with 1, 5 and 0.3, from 320,000 on with 0.5, 5 and 0.05, which let cracks grow on the walls, and from"
-    " 338,000 on as the command does it."
+    " from 312,616 on with 1, 5 and 0.3, from 320,000 on with 0.5, 5 and 0.05, which let cracks grow on the walls, and"
+    " from 338,000 on as the command does it."
 )
 
 

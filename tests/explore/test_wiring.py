@@ -155,4 +155,4 @@ def test_an_explorer_draws_what_its_controls_say():
 def test_a_number_box_shows_no_noise_of_floating_point():
     slider, box = number("pitch", 1.0, -2.0, 2.0, 0.1).children
     slider.value = 3.6e-15
-    assert (slider.value, box.value) == (0, 0)
+    assert box.value == 0
