@@ -162,7 +162,7 @@ TRAININGS = {
         workers=0,
     ),
     "cpu": TrainingConfig(
-        steps=2_400,
+        steps=2_000,
         lr=1e-3,
         anneal_from=0.5,
         ema_decay=0.99,

@@ -180,7 +180,7 @@ def _decoder_recipe(look: str, *options: str, remarks: str = "") -> Recipe:
 
 
 # From the encoder of inversion on.
-STEPS = {task: 1_600 if task in ("sketch", "segmentation") else 800 for task in TASKS if task != "encode"}
+STEPS = {task: 1_200 if task in ("sketch", "segmentation") else 800 for task in TASKS if task != "encode"}
 
 HISTORY = (
     "Not quite by this command: the first 68,000 images came in batches of 16, with LPIPS in the objective, which was"
