@@ -39,6 +39,9 @@ def test_what_ships_is_good_enough():
     for task in ("sketch", "segmentation"):  # whose colours nobody knows
         assert found[f"heads-{task}"]["lpips"] < 0.7 * encode["mean_head_lpips"]
     assert found["heads-frontalize"]["yaw"] < 8  # degrees
+    assert found["heads-inpaint"]["seen_l2"] <= 1.1 * encode["l2"]
+    returned = [value for name, value in found["heads-super_resolution"].items() if name.startswith("returned")]
+    assert max(returned) <= encode["l2"]
     assert found["heads-plain-64"]["projection_l2"] <= 0.01
 
 
