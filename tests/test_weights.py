@@ -41,7 +41,7 @@ def test_what_ships_is_good_enough():
     assert found["heads-frontalize"]["yaw"] < 8  # degrees
     assert found["heads-inpaint"]["seen_l2"] <= 1.1 * encode["l2"]
     returned = [value for name, value in found["heads-super_resolution"].items() if name.startswith("returned")]
-    assert max(returned) <= encode["l2"]
+    assert max(returned) <= 1.1 * encode["l2"]
     assert found["heads-plain-64"]["projection_l2"] <= 0.01
 
 
