@@ -15,7 +15,7 @@ from pspkit.show.figure import COLOURS, INK, figure, paste
 from pspkit.show.training import ROWS, SIDES, draw_curves
 from pspkit.training.keeper import LOG, read_log
 
-PANEL, WIDTH, LEFT = 1.9, 8.4, 0.55  # inches: a panel's height, the figure's width, the room for labels
+PANEL, WIDTH, LEFT = 2.2, 8.4, 0.55  # inches: a panel's height, the figure's width, the room for labels
 SHEET = WIDTH - LEFT - 0.02
 
 
