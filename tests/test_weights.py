@@ -49,8 +49,8 @@ def test_codes_from_a_pyramid_are_worth_their_heads():
     pyramid, w, w_plus = (card_of(name) for name in (ENCODE, f"{ENCODE}-w", f"{ENCODE}-w_plus"))
     assert pyramid["steps"] == w["steps"] == w_plus["steps"]
     for figure in ("lpips", "l2"):
-        assert pyramid["metrics"][figure] < w_plus["metrics"][figure] < w["metrics"][figure]
-    assert pyramid["metrics"]["identity"] > w["metrics"]["identity"]
+        assert pyramid["metrics"][figure] < 0.9 * min(w["metrics"][figure], w_plus["metrics"][figure])
+    assert pyramid["metrics"]["identity"] > max(w["metrics"]["identity"], w_plus["metrics"]["identity"])
 
 
 def test_what_ships_is_small():
