@@ -28,7 +28,7 @@ def explorers() -> Iterator[tuple[str, float, Any, bool, Callable[[int], Any]]]:
     domain = get_domain("heads")
     people = render(sample_factors(8, seed=0, start=FIRST_PERSON["test"]), 64)
     encode = domain.psp("encode")
-    yield "heads, the preview", HEADS, Preview, True, lambda n: heads.State(yaw=n - 50.0)
+    yield "heads, the preview", HEADS, Preview(heads), True, lambda n: heads.State(yaw=n - 50.0)
     yield "heads, all four", PHOTOGRAPHS, heads, True, lambda n: heads.State(yaw=n - 50.5)
     yield "blocks", HEADS, blocks, False, lambda n: blocks.State(unit=n)
     viewer = pyramid.PyramidViewer(encode.encoder, people.image)
@@ -37,7 +37,8 @@ def explorers() -> Iterator[tuple[str, float, Any, bool, Callable[[int], Any]]]:
     yield "curves", HEADS, training, True, lambda n: curves.State(smoothing=n / 100, step=training.steps[-1])
     for task in ("segmentation", "sketch"):
         drawn = draw.Drawing(task, domain.psp(task), people)
-        yield f"draw, {task}", HEADS, drawn, True, lambda n: easel.State(0, (easel.Stroke(0, 5, ((n, n),)),))
+        first = Preview(drawn) if drawn.of_labels else drawn
+        yield f"draw, {task}", HEADS, first, True, lambda n: easel.State(0, (easel.Stroke(0, 5, ((n, n),)),))
     walker = walk.Walker(encode, people.image, load_directions())
     yield "walk", HEADS, walker, True, lambda n: walk.State(step=n / 100)
     degrader = degradations.Degrader(pyramid.faces())
@@ -49,9 +50,10 @@ def explorers() -> Iterator[tuple[str, float, Any, bool, Callable[[int], Any]]]:
 
 
 class Preview:
-    """The heads explorer while a control still moves."""
+    """What an explorer shows at once, before the rest."""
 
-    render, describe = staticmethod(heads.preview), staticmethod(heads.describe)
+    def __init__(self, explorer: Any) -> None:
+        self.render, self.describe = explorer.preview, explorer.describe
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from pspkit.pages import render
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "site"
 # The committed outputs are those of the smallest configuration. Threads that wait do so asleep: beside a busy program,
-# spinning ones slow small layers a hundredfold.
+# spinning ones slow small layers many times.
 ENVIRONMENT = {"PSPKIT_PROFILE": "smoke", "OMP_WAIT_POLICY": "passive"}
 CELL_TIMEOUT = 900  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"

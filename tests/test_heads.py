@@ -154,6 +154,16 @@ def test_a_render_is_what_it_promises(size):
     assert rendered.landmarks.shape == (2, 5, 2)
 
 
+def test_one_ray_a_pixel_shows_nearly_the_same_head():
+    heads = sample_factors(2, 5)
+    quick, careful = render(heads, 64, samples=1), render(heads, 64)
+    assert quick.image.shape == careful.image.shape
+    assert (quick.image - careful.image).abs().mean() < 0.1
+    assert (quick.labels == careful.labels).float().mean() > 0.9
+    with pytest.raises(PspkitError, match="samples: got 3, needs one of 1, 2"):
+        render(heads, 64, samples=3)
+
+
 def test_bytes_do_not_depend_on_the_batch_or_the_threads():
     factors = sample_factors(3, 8)
     together = render(factors, 64)

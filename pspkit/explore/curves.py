@@ -92,6 +92,9 @@ class TrainingCurves:
         ax = fig.add_axes(place)
         draw_curves(ax, self.log, loss, state.scale, state.smoothing)
         ax.axvline(state.step, color=COLOURS["accent"], lw=1, ls=":", zorder=0)
+        ax.set_xticks(sorted({self.steps[0], state.step, self.steps[-1]}))
+        ax.set_xlabel("")  # to find the place of a label takes as long as to draw the curves
+        fig.text(place[0] + place[2], (bottom + 0.04) / height, "step", ha="right", fontsize=8, color=INK)
         fig.text(LEFT / WIDTH, (bottom + PANEL - 0.22) / height, loss, fontsize=9, color=INK, weight="bold")
 
     def _draw_sheet(self, fig: Figure, bottom: float, sheet: Image.Image) -> None:

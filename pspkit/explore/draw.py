@@ -80,7 +80,11 @@ class Drawing:
         named = ", ".join(f"{label.title} {shares[label.number]:.0%}" for label in most if shares[label.number])
         return f"A label map that started from {start}, with {marks}: {named}. Right: the face it becomes."
 
-    def render(self, *states: State) -> Figure:
+    def preview(self, state: State) -> Figure:
+        """The drawing and the face; to write the names of the classes takes as long again."""
+        return self.render(state, named=False)
+
+    def render(self, *states: State, named: bool = True) -> Figure:
         """The drawing, and the face; below, the classes that the drawings hold; one row a state."""
         side, line_height = 2.6, 2.6 + 0.22
         numbers = {number for state in states for number in self.sheet(state).unique().tolist()}
@@ -92,7 +96,7 @@ class Drawing:
             sheet, shown = Image.fromarray(self.colours(state)), 0.98 * side
             paste(fig, sheet, (width / 2 - side, bottom, shown), "drawing", smooth=False)
             paste(fig, self.face(state), (width / 2 + 0.02 * side, bottom, shown), "face")
-        if self.of_labels:
+        if self.of_labels and named:
             draw_legend(fig, numbers)
         return fig
 

@@ -97,7 +97,8 @@ class Easel:
                 ("Clear", "Take back all strokes"),
             )
         ]
-        self.page = Page(drawing(drawing_.render, drawing_.describe, photographic=True))
+        stages = (drawing_.preview, drawing_.render) if drawing_.of_labels else (drawing_.render,)
+        self.page = Page(*(drawing(stage, drawing_.describe, photographic=True) for stage in stages))
         rows = [self.start, self.brush, self.tool, self.width, self.x, self.y]
         note = widgets.HTML(STYLE + HELP)
         self.widget = column(*rows, note, self.canvas, widgets.HBox(self.buttons), self.page)

@@ -50,7 +50,14 @@ class Render:
     factors: Factors
 
 
-def render(factors: Factors, size: int, *, look: str = "plain", device: torch.device | str = "cpu") -> Render:
+def render(
+    factors: Factors,
+    size: int,
+    *,
+    look: str = "plain",
+    device: torch.device | str = "cpu",
+    samples: int = SAMPLES,
+) -> Render:
     """Renders heads, one after another; `HeadsDataset` and `export` do so in several processes.
 
     A head's bytes do not depend on the heads beside it. On another machine or device rays meet a surface's edge a hair
@@ -62,12 +69,14 @@ def render(factors: Factors, size: int, *, look: str = "plain", device: torch.de
         size: side of the pictures in pixels, one of `SIZES`.
         look: one of `LOOKS`; "toon" draws the same heads with flat colours, two tones of light and outlines.
         device: where to compute; the result is there too.
+        samples: rays along each side of a pixel, 2 or 1; 1 is for previews, quicker and with jagged edges.
 
     Raises:
-        PspkitError: no such size or look, or no heads.
+        PspkitError: no such size, look or number of samples, or no heads.
     """
     check_choice("size", size, SIZES)
     check_choice("look", look, LOOKS)
+    check_choice("samples", samples, (1, SAMPLES))
     if not len(factors):
         raise PspkitError("factors: no heads in them. Draw at least one with sample_factors.")
     device = torch.device(device)
@@ -76,7 +85,7 @@ def render(factors: Factors, size: int, *, look: str = "plain", device: torch.de
     torch.set_num_threads(1)  # operations this small lose by sharing, and bytes must not depend on how they are shared
     try:
         with torch.no_grad():
-            heads = [_Picture(head, size, look, device).render() for head in factors]
+            heads = [_Picture(head, size, look, device, samples).render() for head in factors]
     finally:
         torch.set_num_threads(threads)
     image, labels, sketch, depth, landmarks = map(torch.stack, zip(*heads, strict=True))
@@ -107,9 +116,9 @@ def _project(points: np.ndarray) -> np.ndarray:
 class _Picture:
     """One picture in the making: its rays and what is known of every sample."""
 
-    def __init__(self, factors: Factors, size: int, look: str, device: torch.device) -> None:
+    def __init__(self, factors: Factors, size: int, look: str, device: torch.device, samples: int) -> None:
         self.shape = shape = Shape(factors, device)
-        self.size, self.side, self.look = size, size * SAMPLES, look
+        self.size, self.side, self.look, self.samples = size, size * samples, look, samples
         self.palette = Palette(shape)
         rotation = torch.tensor(shape.rotation, dtype=torch.float32, device=device)
         camera = (CAMERA - PIVOT) @ shape.rotation + PIVOT  # in the head's frame, like all rays and points
@@ -193,7 +202,7 @@ class _Picture:
         surface = paint(self.shape, self.palette, points, face)
         normal = normals(self.shape, points, surface.distance, face)
         # shadows are soft: one look per pixel, from the first of its samples
-        pixels = ids // (self.side * SAMPLES) * self.size + ids % self.side // SAMPLES
+        pixels = ids // (self.side * self.samples) * self.size + ids % self.side // self.samples
         order = torch.arange(len(ids), device=ids.device)
         first = order.new_full((self.size**2,), len(ids)).scatter_reduce_(0, pixels, order, "amin")
         seen = first < len(ids)
@@ -209,11 +218,13 @@ class _Picture:
         image = self.image.view(3, side, side)
         if self.look == "toon":
             image = image * (1 - 0.85 * ink)
-        image = F.avg_pool2d(image.sqrt(), SAMPLES) * 2 - 1
-        sketch = 1 - F.avg_pool2d(ink, SAMPLES)
-        a, b, c, d = (self.label.view(side, side)[i::2, j::2] for i in (0, 1) for j in (0, 1))
-        labels = torch.where((b == c) | (b == d), b, torch.where(c == d, c, a))  # what most samples show
-        depth = -F.max_pool2d(-self.depth.view(1, side, side), SAMPLES)
+        image = F.avg_pool2d(image.sqrt(), self.samples) * 2 - 1
+        sketch = 1 - F.avg_pool2d(ink, self.samples)
+        labels = self.label.view(side, side)
+        if self.samples == 2:
+            a, b, c, d = (labels[i::2, j::2] for i in (0, 1) for j in (0, 1))
+            labels = torch.where((b == c) | (b == d), b, torch.where(c == d, c, a))  # what most samples show
+        depth = -F.max_pool2d(-self.depth.view(1, side, side), self.samples)
         marks = _project(self.shape.to_camera(self.shape.landmarks()))
         marks = (marks * [1, -1] / HALF_VIEW + 1) * (self.size / 2)
         return image, labels, sketch, depth, torch.tensor(marks, dtype=torch.float32, device=image.device)

@@ -7,7 +7,7 @@ from typing import Any
 from IPython.display import HTML, clear_output, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from pspkit.show.figure import COLOURS, INK, PALE, figure, photos, to_pil
 from pspkit.training import Report
@@ -112,7 +112,8 @@ def draw_curves(ax: Axes, log: Log, loss: str, scale: str = "log", smoothing: fl
     ax.set_yscale(scale)
     ax.margins(y=0.12)  # room for the names
     if scale == "log":
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = ax.get_ylim()
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(4))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("step", fontsize=8, color=INK, labelpad=1)

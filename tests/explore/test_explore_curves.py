@@ -32,9 +32,9 @@ def words(fig):
 def test_the_chosen_losses_have_a_panel_each_and_the_sheet_stands_below(run):
     curves = TrainingCurves(run)
     fig = curves.render(State(("l2", "total"), step=30))
-    assert (words(fig), len(fig.axes), len(fig.images)) == (["l2", "total", *ROWS], 2, 1)
+    assert (words(fig), len(fig.axes), len(fig.images)) == (["step", "l2", "step", "total", *ROWS], 2, 1)
     fig = curves.render(State(("l2",), step=20))
-    assert (words(fig), len(fig.images)) == (["l2"], 0), "no sheet of this step"
+    assert (words(fig), len(fig.images)) == (["step", "l2"], 0), "no sheet of this step"
     fig = curves.render(State((), step=30))
     assert (words(fig), len(fig.axes), len(fig.images)) == ([*ROWS], 0, 1)
 

@@ -88,6 +88,7 @@ def test_the_legend_names_every_class_of_the_drawings(labels):
     assert (words[:4], len(fig.images)) == (["drawing", "face"] * 2, 4)
     named = {text.split("  ")[0] for text in words[4:]}
     assert named == {str(number) for number in [*labels.sheets[0].unique().tolist(), HAT]}
+    assert [text.get_text() for text in labels.preview(State(0)).texts] == ["drawing", "face"], "names come after it"
 
 
 @pytest.mark.parametrize("kind", ["labels", "sketch"])
