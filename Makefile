@@ -14,7 +14,7 @@ walkthrough: assets  ## run the whole course and render it to site/index.html
 	@echo "Open that page in a browser. To run and change the notebooks yourself: make lab"
 
 lab: $(INSTALLED)  ## open the course in JupyterLab
-	@$(BIN)/jupyter lab $(wildcard notebooks/00_*.ipynb)
+	@OMP_WAIT_POLICY=passive $(BIN)/jupyter lab $(wildcard notebooks/00_*.ipynb)
 
 test: assets  ## unit tests, parity with the reference, every cell of the course; in a browser after make browser
 	@$(BIN)/python -m pytest
