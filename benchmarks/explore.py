@@ -8,7 +8,9 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
 
 from benchmarks.measure import machine
 from pspkit.checkpoints import load_codes
@@ -28,7 +30,7 @@ def explorers() -> Iterator[tuple[str, float, Any, bool, Callable[[int], Any]]]:
     domain = get_domain("heads")
     people = render(sample_factors(8, seed=0, start=FIRST_PERSON["test"]), 64)
     encode = domain.psp("encode")
-    yield "heads, the preview", HEADS, Preview(heads), True, lambda n: heads.State(yaw=n - 50.0)
+    yield "heads, the preview", HEADS, First(heads.preview, heads.describe), True, lambda n: heads.State(yaw=n - 50.0)
     yield "heads, all four", PHOTOGRAPHS, heads, True, lambda n: heads.State(yaw=n - 50.5)
     yield "blocks", HEADS, blocks, False, lambda n: blocks.State(unit=n)
     viewer = pyramid.PyramidViewer(encode.encoder, people.image)
@@ -37,7 +39,7 @@ def explorers() -> Iterator[tuple[str, float, Any, bool, Callable[[int], Any]]]:
     yield "curves", HEADS, training, True, lambda n: curves.State(smoothing=n / 100, step=training.steps[-1])
     for task in ("segmentation", "sketch"):
         drawn = draw.Drawing(task, domain.psp(task), people)
-        first = Preview(drawn) if drawn.of_labels else drawn
+        first = First(drawn.stages[0], drawn.describe)
         yield f"draw, {task}", HEADS, first, True, lambda n: easel.State(0, (easel.Stroke(0, 5, ((n, n),)),))
     walker = walk.Walker(encode, people.image, load_directions())
     yield "walk", HEADS, walker, True, lambda n: walk.State(step=n / 100)
@@ -49,11 +51,11 @@ def explorers() -> Iterator[tuple[str, float, Any, bool, Callable[[int], Any]]]:
     yield "style mixing, photographs", PHOTOGRAPHS, mixer, True, lambda n: styles.State(alpha=n / 100)
 
 
-class Preview:
+class First(NamedTuple):
     """What an explorer shows at once, before the rest."""
 
-    def __init__(self, explorer: Any) -> None:
-        self.render, self.describe = explorer.preview, explorer.describe
+    render: Callable[[Any], Figure]
+    describe: Callable[[Any], str]
 
 
 def main() -> None:

@@ -190,7 +190,6 @@ HISTORY = (
     " from 338,000 on as the command does it."
 )
 
-
 RECIPES = {
     PLAIN: _decoder_recipe("plain", remarks=HISTORY),
     IDENTITY: Recipe(

@@ -23,14 +23,8 @@ from pspkit.pictures import write_picture
 FORMAT = "pspkit adversarial training"
 STATE, MODEL, LOG = "state.pt", "model", "log.jsonl"
 REPORT_IMAGES, SAMPLE_IMAGES, SAVE_SECONDS = 1_000, 10_000, 300
-CHANGEABLE = (
-    "images",
-    "supervised",
-    "supervision",
-    "lr",
-    "generator_rate",
-    "gamma",
-)  # what may change on the way
+# What may be another when a training goes on.
+CHANGEABLE = ("images", "supervised", "supervision", "lr", "generator_rate", "gamma")
 
 
 def train_decoder(

@@ -1,5 +1,6 @@
 """Draw explorer: paint a label map or a sketch, by mouse or by keyboard, and watch the face that follows from it."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import ipywidgets as widgets
@@ -79,6 +80,11 @@ class Drawing:
         most = sorted(LABELS.values(), key=lambda label: -shares[label.number])[:5]
         named = ", ".join(f"{label.title} {shares[label.number]:.0%}" for label in most if shares[label.number])
         return f"A label map that started from {start}, with {marks}: {named}. Right: the face it becomes."
+
+    @property
+    def stages(self) -> tuple[Callable[[State], Figure], ...]:
+        """What is drawn of a state, one after another."""
+        return (self.preview, self.render) if self.of_labels else (self.render,)
 
     def preview(self, state: State) -> Figure:
         """The drawing and the face; to write the names of the classes takes as long again."""

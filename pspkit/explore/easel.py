@@ -97,8 +97,7 @@ class Easel:
                 ("Clear", "Take back all strokes"),
             )
         ]
-        stages = (drawing_.preview, drawing_.render) if drawing_.of_labels else (drawing_.render,)
-        self.page = Page(*(drawing(stage, drawing_.describe, photographic=True) for stage in stages))
+        self.page = Page(*(drawing(stage, drawing_.describe, photographic=True) for stage in drawing_.stages))
         rows = [self.start, self.brush, self.tool, self.width, self.x, self.y]
         note = widgets.HTML(STYLE + HELP)
         self.widget = column(*rows, note, self.canvas, widgets.HBox(self.buttons), self.page)

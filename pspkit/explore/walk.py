@@ -108,9 +108,8 @@ class Walker:
         unit = (SIDE - 0.45) / max(lengths)
         step = 2.1 / len(lengths)
         for code, (length, colour) in enumerate(zip(lengths, code_colours(len(lengths)), strict=True)):
-            bar = Rectangle((left + code * step, bottom + 0.25), 0.8 * step, unit * length, fc=colour)
-            bar.set_alpha(1 if code in state.layers else 0.25)
-            fig.add_artist(bar).set_transform(fig.dpi_scale_trans)
+            style = {"fc": colour, "alpha": 1 if code in state.layers else 0.25, "transform": fig.dpi_scale_trans}
+            fig.add_artist(Rectangle((left + code * step, bottom + 0.25), 0.8 * step, unit * length, **style))
             middle = (left + (code + 0.4) * step) / width
             for text, y in ((str(code), 0.12), (f"{length:.1f}", 0.32 + unit * length)):
                 fig.text(middle, (bottom + y) / height, text, ha="center", va="center", fontsize=7.5, color=INK)

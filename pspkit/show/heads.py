@@ -51,8 +51,8 @@ def draw_legend(fig: Figure, numbers: Collection[int]) -> None:
     for place, label in enumerate(label for label in LABELS.values() if label.number in numbers):
         line, column = divmod(place, LEGEND_COLUMNS)
         left, middle = 0.04 + column * (width - 0.08) / LEGEND_COLUMNS, legend_height(numbers) - 0.22 * (line + 0.5)
-        box = Rectangle((left, middle - 0.07), 0.16, 0.13, fc=f"#{label.colour}", ec=INK, lw=0.5)
-        fig.add_artist(box).set_transform(fig.dpi_scale_trans)
+        style = {"fc": f"#{label.colour}", "ec": INK, "lw": 0.5}
+        fig.add_artist(Rectangle((left, middle - 0.07), 0.16, 0.13, transform=fig.dpi_scale_trans, **style))
         words = f"{label.number}  {short_title(label)}"
         fig.text((left + 0.24) / width, middle / height, words, va="center", fontsize=8.5, color=INK)
 
