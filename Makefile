@@ -4,7 +4,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough lab test test-browser browser bench notebooks site assets weights lint clean
+.PHONY: help walkthrough lab test test-gpu test-browser browser bench gpu bundle notebooks site assets weights lint clean
+
+# A GPU machine often has its own Python with PyTorch in it: the targets for it install nothing, and take PYTHON=... first.
+GPU_PYTHON := $(if $(filter command line,$(origin PYTHON)),$(PYTHON),$(or $(wildcard $(BIN)/python),python3))
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,15 +22,24 @@ lab: $(INSTALLED)  ## open the course in JupyterLab
 test: assets  ## unit tests, parity with the reference, every cell of the course; in a browser after make browser
 	@$(BIN)/python -m pytest
 
+test-gpu:  ## the tests that need a CUDA device; nothing is installed: make test-gpu PYTHON=python3
+	@PYTHONPATH=packages:$$PYTHONPATH $(GPU_PYTHON) -m pytest -o addopts= -rfEs tests/gpu
+
 test-browser: assets browser  ## the explorers in JupyterLab, in a Chromium without a window; screenshots in build/
 	@$(BIN)/python -m pytest tests/browser
 
 browser: $(INSTALLED)  ## install what the tests of the explorers need: Playwright, and Debian's chromium where none is
-	@$(BIN)/python -m pip install -qq --editable '.[dev,browser]'
+	@$(BIN)/python -m pip install -qq --editable '.[course,dev,browser]'
 	@sh tests/browser/get_chromium.sh
 
 bench: $(INSTALLED)  ## the measurements behind the speed figures
 	@$(BIN)/python -m benchmarks
+
+gpu:  ## on a CUDA machine: its tests and measurements, within four minutes; nothing is installed or fetched
+	@$(GPU_PYTHON) -m benchmarks.gpu
+
+bundle: assets  ## all that a GPU machine without a network needs, in one new folder: make bundle DIR=...
+	@$(BIN)/python -m tools.bundle $(or $(DIR),$(error Name a new folder: make bundle DIR=...))
 
 notebooks: assets  ## run every notebook in place: this makes the committed outputs
 	@$(BIN)/pspkit course run --in-place
@@ -36,11 +48,11 @@ site: $(INSTALLED)  ## render the notebooks as they are to site/index.html
 	@$(BIN)/pspkit course site
 
 assets: $(INSTALLED)  ## fetch the pretrained weights that the course uses
-	@for name in mobile-stylegan lpips-alexnet arcface-mobilefacenet; do $(BIN)/pspkit assets get $$name >/dev/null || exit 1; done
+	@for name in mobile-stylegan lpips-alexnet arcface-mobilefacenet face-landmarks; do $(BIN)/pspkit assets get $$name >/dev/null || exit 1; done
 
 weights: assets  ## train everything that data/weights holds: hours; goes on where it stopped
-	@$(BIN)/python -m pspkit.weights
-	@$(BIN)/python -m pspkit.directions --out data/weights/heads-directions.safetensors
+	@$(BIN)/python -m tools.weights
+	@$(BIN)/pspkit directions --out data/weights/heads-directions.safetensors
 
 lint: $(INSTALLED)  ## check style and format of modules and notebooks
 	@$(BIN)/ruff check
@@ -57,5 +69,5 @@ $(INSTALLED): pyproject.toml
 		{ echo "No virtual environment could be made. On Debian: apt install python3-venv" >&2; exit 1; }
 	@echo "Installing pspkit and what it needs into .venv: some minutes, about 6 GB with PyTorch ..."
 	@$(BIN)/python -m pip install -qq --upgrade pip
-	@$(BIN)/python -m pip install -qq --editable '.[dev]'
+	@$(BIN)/python -m pip install -qq --editable '.[course,dev]'
 	@touch $@

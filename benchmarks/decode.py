@@ -5,16 +5,22 @@ from torch import Tensor, nn
 
 from benchmarks import textbook
 from benchmarks.measure import arguments, compare
-from pspkit.stylegan2 import Generator
+from pspkit.models.stylegan2 import Generator
+
+
+def lively(generator: Generator) -> Generator:
+    """Gives every noise and bias of a generator a value; fresh ones are zero, so that their step is idle. In place."""
+    generator.eval().requires_grad_(False)
+    for name, parameter in generator.named_parameters():
+        if name.endswith(("noise.weight", "activate.bias")):
+            nn.init.normal_(parameter, std=0.1)
+    return generator
 
 
 def main() -> None:
     options = arguments(__doc__, size=1024, batch=4, runs=5)
     torch.manual_seed(0)
-    generator = Generator(options.size).eval().requires_grad_(False)
-    for name, parameter in generator.named_parameters():
-        if name.endswith(("noise.weight", "activate.bias")):  # zero at the start: here no step is idle
-            nn.init.normal_(parameter, std=0.1)
+    generator = lively(Generator(options.size))
 
     def autocast() -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):

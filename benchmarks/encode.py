@@ -7,22 +7,28 @@ from torch import nn
 
 from benchmarks import textbook
 from benchmarks.measure import arguments, compare
-from pspkit.encoders import GradualStyleEncoder
-from pspkit.fast import fast_encoder
+from pspkit.models.encoders import Encoder, GradualStyleEncoder
+from pspkit.models.fast import fast_encoder
 
 
-def main() -> None:
-    options = arguments(__doc__, size=256, batch=4, runs=5)
-    torch.manual_seed(0)
-    encoder = GradualStyleEncoder(input_size=options.size).eval().requires_grad_(False)
+def lively(encoder: Encoder) -> Encoder:
+    """Gives every norm of an encoder statistics of its own; those of fresh norms do nothing. Frozen, in place."""
+    encoder.eval().requires_grad_(False)
     for name, norm in encoder.named_modules():
-        if isinstance(norm, nn.BatchNorm2d):  # fresh norms do nothing: here each has statistics of its own
+        if isinstance(norm, nn.BatchNorm2d):
             nn.init.uniform_(norm.weight, 0.8, 1.2)
             if name.endswith("res_layer.4"):
                 norm.weight *= 0.2  # small residuals, so that 24 of them do not blow the maps up
             nn.init.normal_(norm.bias, std=0.1)
             nn.init.normal_(norm.running_mean, std=0.1)
             nn.init.uniform_(norm.running_var, 0.8, 1.2)
+    return encoder
+
+
+def main() -> None:
+    options = arguments(__doc__, size=256, batch=4, runs=5)
+    torch.manual_seed(0)
+    encoder = lively(GradualStyleEncoder(input_size=options.size))
     x = torch.rand(options.batch, 3, options.size, options.size) * 2 - 1
     exact, half = fast_encoder(encoder, torch.float32), fast_encoder(encoder)
     ways = {

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from benchmarks.measure import machine
-from pspkit.checkpoints import load_codes
-from pspkit.directions import load_directions
+from pspkit.course.explore import blocks, curves, degradations, draw, easel, heads, pyramid, styles, walk
+from pspkit.course.explore.wiring import drawing
+from pspkit.data.heads import render, sample_factors
+from pspkit.data.heads.dataset import FIRST_PERSON
 from pspkit.domains import WEIGHTS, get_domain
-from pspkit.explore import blocks, curves, degradations, draw, easel, heads, pyramid, styles, walk
-from pspkit.explore.wiring import drawing
-from pspkit.heads import render, sample_factors
-from pspkit.heads.dataset import FIRST_PERSON
-from pspkit.mobile_stylegan import load_mobile_stylegan
+from pspkit.inference.directions import load_directions
+from pspkit.models.mobile_stylegan import load_mobile_stylegan
+from pspkit.storage.checkpoints import load_codes
 
 HEADS, PHOTOGRAPHS = 0.1, 1.0  # seconds a picture may take
 

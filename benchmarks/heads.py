@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measure import machine
-from pspkit.heads import SIZES, HeadsDataset, render, sample_factors
+from pspkit.data.heads import SIZES, HeadsDataset, render, sample_factors
 
 
 def heads_per_second(count: int, run: Callable[[], object]) -> float:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 from pspkit.domains import WEIGHTS
-from pspkit.encoders import Encoder
+from pspkit.models.encoders import Encoder
 from pspkit.training.keeper import read_log
-from pspkit.weights import measure_task
+from tools.measuring import measure_task
 
 FIGURES = ("l2", "lpips", "identity")
 

@@ -6,7 +6,7 @@ import shutil
 import torch
 
 from benchmarks.measure import arguments, compare
-from pspkit.mobile_stylegan import load_mobile_stylegan
+from pspkit.models.mobile_stylegan import load_mobile_stylegan
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pspkit.backbone import BottleneckIR
-from pspkit.encoders import GradualStyleEncoder, style_level
-from pspkit.stylegan2 import Generator, ModulatedConv2d, StyledConv, ToRGB
+from pspkit.models.backbone import BottleneckIR
+from pspkit.models.encoders import GradualStyleEncoder, style_level
+from pspkit.models.stylegan2 import Generator, ModulatedConv2d, StyledConv, ToRGB
 
 
 def up_filter_down(x: Tensor, kernel: Tensor, up: int = 1, pad: tuple[int, int] = (0, 0)) -> Tensor:

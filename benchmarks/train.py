@@ -23,18 +23,19 @@ from torch.utils.data import Dataset
 
 from benchmarks import textbook
 from benchmarks.measure import machine
-from pspkit.backbone import Backbone
 from pspkit.cli import HUGE_PAGES
 from pspkit.config import CONFIGS, TRAININGS, BackboneConfig, TrainingConfig
+from pspkit.data.tasks import TASKS
+from pspkit.device import choose_device
 from pspkit.domains import IDENTITY_SIDE
-from pspkit.encoders import Encoder
-from pspkit.losses import PSPLoss
+from pspkit.losses.terms import PSPLoss
+from pspkit.models.backbone import Backbone
+from pspkit.models.encoders import Encoder
+from pspkit.models.stylegan2 import Generator
 from pspkit.psp import PSP
-from pspkit.stylegan2 import Generator
-from pspkit.tasks import TASKS
 from pspkit.training import Trainer
-from pspkit.training.objective import to_side
-from pspkit.training.trainer import make_optimizer, native_precision
+from pspkit.training.encoder import EncoderTraining, make_optimizer, to_side
+from pspkit.training.machine import native_precision
 
 SIZES = {"reference": ("paper", 2), "laptop": ("cpu", 8)}  # profile, and pictures at once
 TEXTBOOK, FLOAT32, BFLOAT16 = "textbook, float32", "pspkit, float32", "pspkit, bfloat16"
@@ -56,22 +57,23 @@ class Noise(Dataset):
 
 
 def pspkit_step(psp: PSP, loss: PSPLoss, pictures: Noise, config: TrainingConfig) -> Callable[[], object]:
-    trainer = Trainer(psp, loss, pictures, pictures, config)
-    batch = pictures.pictures.to(trainer.device)
+    trainer = Trainer(EncoderTraining(psp, loss, pictures, pictures, config))
+    batch = pictures.pictures.to(trainer.machine.device)
     return lambda: trainer.learn([(batch, batch)])
 
 
 def textbook_step(psp: PSP, loss: PSPLoss, pictures: Noise, config: TrainingConfig) -> Callable[[], object]:
     optimizer = make_optimizer(psp.encoder, config)
     psp.requires_grad_(True)
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    device = choose_device()
     psp.to(device), loss.to(device)
     picture = pictures.pictures.to(device)
 
     def step() -> None:
-        codes = textbook.encode(psp.encoder, picture) + psp.latent_avg
-        output = to_side(textbook.synthesis(psp.decoder, codes), picture.shape[-1])
-        total, _ = loss(output, picture, codes, psp.latent_avg)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            codes = textbook.encode(psp.encoder, picture) + psp.latent_avg
+            output = to_side(textbook.synthesis(psp.decoder, codes), picture.shape[-1])
+            total, _ = loss(output, picture, codes, psp.latent_avg)
         total.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -79,21 +81,40 @@ def textbook_step(psp: PSP, loss: PSPLoss, pictures: Noise, config: TrainingConf
     return step
 
 
+def prepare(
+    profile: str, batch: int, precision: str, make: Callable[..., Callable]
+) -> tuple[Callable[[], object], PSP]:
+    """Builds a model of a profile's size with fresh weights, its losses and pictures.
+
+    Args:
+        profile: a key of `CONFIGS`.
+        batch: pictures at once.
+        precision: "float32" or "bfloat16".
+        make: `pspkit_step` or `textbook_step`.
+
+    Returns:
+        What takes one step, and the model that learns.
+    """
+    torch.manual_seed(0)
+    config = CONFIGS[profile]
+    with choose_device():
+        decoder = Generator.from_config(config.decoder)
+        average = torch.zeros(decoder.style_dim)
+        psp = PSP(Encoder.from_config(replace(config.encoder, n_styles=decoder.n_styles)), decoder, average)
+        side = BackboneConfig.input_size if profile == "paper" else IDENTITY_SIDE
+        body = BackboneConfig(config.encoder.num_layers, input_size=side, widths=config.encoder.widths)
+        identity = Backbone.from_config(body)
+    weights = TASKS["encode"].folders.losses
+    loss = PSPLoss(weights, identity, lpips_trunk="random")  # costs what the trained one does
+    training = replace(TRAININGS[profile], batch=batch, precision=precision)
+    return make(psp, loss, Noise(batch, config.encoder.input_size), training), psp
+
+
 def measure(size: str, way: str, steps: int) -> dict[str, float]:
     """Seconds of a step, the median of some after a first one, and the peak of memory in GiB."""
     profile, batch = SIZES[size]
-    torch.manual_seed(0)
-    config = CONFIGS[profile]
-    decoder = Generator.from_config(config.decoder)
-    average = torch.zeros(decoder.style_dim)
-    psp = PSP(Encoder.from_config(replace(config.encoder, n_styles=decoder.n_styles)), decoder, average)
-    side = {"laptop": IDENTITY_SIDE}.get(size, BackboneConfig.input_size)
-    body = BackboneConfig(config.encoder.num_layers, input_size=side, widths=config.encoder.widths)
-    weights = TASKS["encode"].folders.losses
-    loss = PSPLoss(weights, Backbone.from_config(body), lpips_trunk="random")  # costs what the trained one does
-    training = replace(TRAININGS[profile], batch=batch, precision=way.split()[-1])
     make = textbook_step if way == TEXTBOOK else pspkit_step
-    step = make(psp, loss, Noise(batch, config.encoder.input_size), training)
+    step, psp = prepare(profile, batch, way.split()[-1], make)
     seconds = []
     for _ in range(steps + 1):
         start = time.perf_counter()
@@ -105,7 +126,7 @@ def measure(size: str, way: str, steps: int) -> dict[str, float]:
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated()
     learned, kept = (sum(p.numel() for p in part.parameters()) for part in (psp.encoder, psp))
-    static = 4 * (2 * kept + learned + 3 * learned)  # model and average; gradients; Ranger's two moments, slow weights
+    static = 4 * (kept + learned + 4 * learned)  # model, average; gradients, Ranger's two moments, its slow weights
     return {"seconds": statistics.median(seconds[1:]), "peak": peak / 2**30, "static": static / 2**30}
 
 
@@ -120,7 +141,7 @@ def main() -> None:
         print(json.dumps(measure(*options.one, options.steps)))
         return
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else machine()
-    ways = [TEXTBOOK, FLOAT32, *([BFLOAT16] if native_precision() == "bfloat16" else [])]
+    ways = [TEXTBOOK, FLOAT32, *([BFLOAT16] if native_precision(choose_device()) == "bfloat16" else [])]
     for size, (profile, batch) in SIZES.items():
         if options.size not in (None, size):
             continue

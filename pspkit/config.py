@@ -1,9 +1,8 @@
 """Every size a model is built from, and the table of configurations: the reference's beside the laptop's."""
 
-import os
 from dataclasses import dataclass
 
-from pspkit.errors import check_choice, check_power_of_two
+from pspkit.errors import check_power_of_two
 
 # Residual units in the four stages. 50, 100 and 152 are the reference's; 18 and 34 suit a laptop.
 STAGE_UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
@@ -38,7 +37,8 @@ class EncoderConfig:
     input_size: int = 256  # side of the input, pixels
     style_dim: int = 512  # length of one code
     widths: tuple[int, ...] = (64, 128, 256, 512)  # channels of the four stages; the first is the stem's too
-    head_width: int = 512  # channels inside a map2style head
+    map2style_width: int = 512  # channels inside a map2style block
+    backbone: str = "resnet_ir"  # or "mobile_facenet", which has one depth and its own widths
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,10 @@ class MobileStyleGANConfig:
 
 @dataclass(frozen=True)
 class PSPConfig:
-    """An encoder, the decoder whose codes it predicts, and whether codes are offsets from the average."""
+    """An encoder, the decoder whose codes it predicts, and whether codes are offsets from the average.
+
+    A registered part of one's own has the configuration that `pspkit.models.registry` makes of its constructor.
+    """
 
     encoder: EncoderConfig = EncoderConfig()
     decoder: GeneratorConfig | MobileStyleGANConfig = GeneratorConfig()
@@ -132,12 +135,14 @@ def n_styles(size: int) -> int:
 
 
 LAPTOP_ENCODER = EncoderConfig(
-    num_layers=18, n_styles=10, input_size=64, style_dim=256, widths=(16, 32, 64, 128), head_width=64
+    num_layers=18, n_styles=10, input_size=64, style_dim=256, widths=(16, 32, 64, 128), map2style_width=64
 )
 
 CONFIGS = {
     "smoke": PSPConfig(
-        EncoderConfig(num_layers=18, n_styles=6, input_size=64, style_dim=64, widths=(8, 16, 32, 64), head_width=64),
+        EncoderConfig(
+            num_layers=18, n_styles=6, input_size=64, style_dim=64, widths=(8, 16, 32, 64), map2style_width=64
+        ),
         GeneratorConfig(size=16, style_dim=64, n_mlp=2, max_channels=64),
     ),
     "cpu": PSPConfig(
@@ -180,20 +185,56 @@ TRAININGS = {
 }
 
 
-def choose_profile(accelerator: bool) -> tuple[str, str]:
-    """The profile to run under and the reason, for a notebook to print.
+@dataclass(frozen=True)
+class DecoderTrainingConfig:
+    """How a decoder is trained on rendered heads; the defaults are for two cores and a night.
 
-    Args:
-        accelerator: whether a GPU is there.
-
-    Returns:
-        A key of `CONFIGS`, and why it was chosen.
-
-    Raises:
-        PspkitError: PSPKIT_PROFILE names no profile.
+    Source: Karras et al. 2020 (StyleGAN2), appendix B.
     """
-    name = os.environ.get("PSPKIT_PROFILE")
-    if name:
-        check_choice("PSPKIT_PROFILE", name, tuple(CONFIGS))
-        return name, "PSPKIT_PROFILE says so"
-    return ("gpu", "a GPU is there") if accelerator else ("cpu", "no GPU is there")
+
+    decoder: GeneratorConfig = CONFIGS["cpu"].decoder
+    discriminator: float = 0.5  # its channels, as a share of the decoder's: it takes most of a step's time
+    look: str = "plain"  # which of the heads' pictures it learns: "plain" or "toon"
+    start: str = ""  # folder of a training whose networks to start from, and whose codes to keep
+    heads: int = 20_000  # heads to render
+    views: int = 4  # heads in a row that are one person
+    images: int = 370_000  # real heads shown until the end
+    supervised: int = 240_000  # of these, the first ones: the generator alone learns heads from their factors
+    supervision: float = 8.0  # weight of that afterwards; where both are 0, only the pictures are used
+    batch: int = 8  # small, because the number of steps matters most
+    lr: float = 2e-3
+    generator_rate: float = 0.5  # the generator's share of lr once it was supervised: the discriminator starts late
+    anneal_from: float = 0.7  # share of a stage's images after which the rate falls to 0 along a line
+    gamma: float = 0.2  # weight of the gradient penalty
+    penalty_every: int = 16  # steps
+    mixing: float = 0.5  # share of drawn heads whose codes come from two z
+    ema_images: int = 2_500  # half-life of the running average of the generator
+    precision: str = "float32"  # "float32", "bfloat16" or "auto"
+    validate_every: int = 2_500  # images between two reports
+    save_every: int = 5_000  # images between two saved states
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class IdentityTrainingConfig:
+    """How the identity network of rendered heads is trained; the defaults are for two cores and an hour.
+
+    Source: Deng et al. 2019 (ArcFace), section 3.1; margin and scale are smaller, as there are fewer people.
+    """
+
+    network: BackboneConfig = BackboneConfig(
+        LAPTOP_ENCODER.num_layers, LAPTOP_ENCODER.mode, input_size=48, widths=LAPTOP_ENCODER.widths, embedding_dim=256
+    )
+    size: int = 64  # side of the rendered heads, pixels
+    heads: int = 20_000  # heads to render
+    views: int = 4  # heads in a row that are one person
+    validation: int = 256  # other people to verify
+    epochs: int = 10
+    batch: int = 64
+    lr: float = 1e-3  # falls to 0 along a cosine
+    weight_decay: float = 0.05
+    margin: float = 0.3  # radians
+    scale: float = 32.0
+    precision: str = "float32"  # "float32", "bfloat16", "float16" or "auto"
+    save_every: int = 100  # steps between two saved states
+    seed: int = 0

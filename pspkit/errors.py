@@ -14,6 +14,10 @@ class CheckpointError(PspkitError):
     """A weights or codes file is damaged, foreign, unsafe, or does not fit the model."""
 
 
+class UnregisteredError(PspkitError):
+    """A name, or the class of a part in a file, is not known; a module that registers it may not be imported yet."""
+
+
 class AssetError(PspkitError):
     """A file of the asset table could not be fetched, checked or unpacked."""
 
@@ -62,3 +66,16 @@ def check_choice(name, value, choices):
     """
     if value not in choices:
         raise PspkitError(f"{name}: got {value!r}, needs one of {', '.join(map(repr, choices))}.")
+
+
+def check_registered(name, value, known):
+    """Refuses a name under which nothing is registered, neither by pspkit nor by a module of one's own.
+
+    Raises:
+        UnregisteredError: names the argument, what came and what is known.
+    """
+    if value not in known:
+        raise UnregisteredError(
+            f"{name}: got {value!r}, needs one of {', '.join(map(repr, known))}."
+            " If it is your own, first import the module that registers it."
+        )

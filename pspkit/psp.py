@@ -3,23 +3,25 @@
 Source: Richardson et al. 2021, section 3: pSp(x) = G(E(x) + average latent).
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from pspkit.backbone import Backbone
-from pspkit.checkpoints import Checkpoint, Pretrained, compare, read_checkpoint
-from pspkit.config import BackboneConfig, EncoderConfig, GeneratorConfig, MobileStyleGANConfig, PSPConfig
-from pspkit.encoders import Encoder
+from pspkit.config import PSPConfig
 from pspkit.errors import CheckpointError, PspkitError, check_tensor
-from pspkit.mobile_stylegan import MobileStyleGAN
-from pspkit.stylegan2 import Generator
-
-DECODERS = {GeneratorConfig: Generator, MobileStyleGANConfig: MobileStyleGAN}
+from pspkit.models.registry import (
+    CLASSES,
+    DECODERS,
+    ENCODERS,
+    AnyDecoder,
+    AnyEncoder,
+    build_part,
+    check_part,
+    example_tensor,
+)
+from pspkit.storage.checkpoints import Pretrained, read_checkpoint
 
 
 class PSP(Pretrained, nn.Module):
@@ -28,13 +30,14 @@ class PSP(Pretrained, nn.Module):
         w_plus = encoder(x) + latent_avg;   picture = decoder.synthesis(w_plus)
 
     Args:
-        encoder: one of the three encoders.
-        decoder: `Generator`, `MobileStyleGAN`, or anything with their `mapping`, `synthesis` and sizes.
+        encoder: one of the three encoders, or one of your own: see `AnyEncoder`.
+        decoder: `Generator`, `MobileStyleGAN`, or one of your own: see `AnyDecoder`.
         latent_avg: the average w, (style_dim,), (1, style_dim) or (n_styles, style_dim); estimated where none is given.
         start_from_latent_avg: whether the encoder predicts offsets from the average, as the paper's does.
 
     Raises:
-        PspkitError: the encoder's codes do not fit the decoder, or an average of another shape.
+        PspkitError: a part lacks what is asked of it, the encoder's codes do not fit the decoder, or the average has
+            another shape.
 
     Source: Richardson et al. 2021, section 3.
     """
@@ -43,16 +46,17 @@ class PSP(Pretrained, nn.Module):
 
     def __init__(
         self,
-        encoder: Encoder,
-        decoder: Generator | MobileStyleGAN,
+        encoder: AnyEncoder,
+        decoder: AnyDecoder,
         latent_avg: Tensor | None = None,
         start_from_latent_avg: bool = True,
     ):
         super().__init__()
+        check_part("encoder", encoder, AnyEncoder)
+        check_part("decoder", decoder, AnyDecoder)
         self.encoder, self.decoder = encoder, decoder
-        self.config = PSPConfig(encoder.config, decoder.config, start_from_latent_avg)
-        made = (encoder.config.n_styles, encoder.config.style_dim)
-        taken = (decoder.n_styles, decoder.config.style_dim)
+        self.start_from_latent_avg = start_from_latent_avg
+        made, taken = (encoder.n_styles, encoder.style_dim), (decoder.n_styles, decoder.style_dim)
         if made != taken:
             raise PspkitError(
                 f"encoder: makes {made[0]} codes of length {made[1]}, the decoder takes {taken[0]} of {taken[1]}."
@@ -66,12 +70,27 @@ class PSP(Pretrained, nn.Module):
             )
         self.register_buffer("latent_avg", latent_avg.detach().expand(taken).clone())
 
+    @property
+    def config(self) -> PSPConfig:
+        """What the model is built from.
+
+        Raises:
+            PspkitError: the class of a part is not registered.
+        """
+        for role in ("encoder", "decoder"):
+            part = getattr(self, role)
+            if not isinstance(part, Pretrained):
+                raise PspkitError(
+                    f"{role}: {type(part).__name__} is not registered, and a file could not tell how to build it."
+                    f" Decorate the class with register_{role}."
+                )
+        return PSPConfig(self.encoder.saved_config, self.decoder.saved_config, self.start_from_latent_avg)
+
     @classmethod
     def from_config(cls, config: PSPConfig) -> "PSP":
         """The model that a configuration describes, with fresh weights and an average of zeros."""
-        decoder = DECODERS[type(config.decoder)].from_config(config.decoder)
-        average = torch.zeros(decoder.config.style_dim)
-        return cls(Encoder.from_config(config.encoder), decoder, average, config.start_from_latent_avg)
+        encoder, decoder = build_part(config.encoder), build_part(config.decoder)
+        return cls(encoder, decoder, torch.zeros(decoder.style_dim), config.start_from_latent_avg)
 
     def complete(self, left_out: tuple[str, ...]) -> None:
         if "latent_avg" in left_out:
@@ -92,7 +111,7 @@ class PSP(Pretrained, nn.Module):
         codes = self.encoder(x)
         if codes.ndim == 2:  # one w a picture
             codes = codes[:, None].expand(-1, self.decoder.n_styles, -1)
-        return codes + self.latent_avg if self.config.start_from_latent_avg else codes
+        return codes + self.latent_avg if self.start_from_latent_avg else codes
 
     def decode(self, w_plus: Tensor, noise: str = "fixed") -> Tensor:
         """W+ codes (N, n_styles, style_dim) to pictures (N, 3, size, size), about [-1, 1].
@@ -101,12 +120,12 @@ class PSP(Pretrained, nn.Module):
             PspkitError: codes of another shape.
         """
         remedy = "One code a picture is decoded by decode_w (w) or decode_z (z)."
-        check_tensor("w_plus", w_plus, ("N", self.decoder.n_styles, self.decoder.config.style_dim), remedy)
-        return self.decoder.synthesis(w_plus, noise)
+        check_tensor("w_plus", w_plus, ("N", self.decoder.n_styles, self.decoder.style_dim), remedy)
+        return self.decoder.synthesis(w_plus) if noise == "fixed" else self.decoder.synthesis(w_plus, noise)
 
     def decode_w(self, w: Tensor, noise: str = "fixed") -> Tensor:
         """One w a picture, (N, style_dim), given to every layer; otherwise as `decode`."""
-        check_tensor("w", w, ("N", self.decoder.config.style_dim))
+        check_tensor("w", w, ("N", self.decoder.style_dim))
         return self.decode(w[:, None].expand(-1, self.decoder.n_styles, -1), noise)
 
     def decode_z(self, z: Tensor, truncation: float = 1.0, noise: str = "fixed") -> Tensor:
@@ -133,7 +152,7 @@ class PSP(Pretrained, nn.Module):
 
         Source: Richardson et al. 2021, section 3.2 and figure 4 (style mixing).
         """
-        shape = (self.decoder.n_styles, self.decoder.config.style_dim)
+        shape = (self.decoder.n_styles, self.decoder.style_dim)
         if reference is None:
             reference = self.latent_avg[None]
         check_tensor("w_plus", w_plus, ("N", *shape))
@@ -177,125 +196,50 @@ def mix_codes(w_plus: Tensor, reference: Tensor, layers: Sequence[int], alpha: f
     return w_plus.lerp(reference.expand_as(w_plus).to(w_plus), chosen.expand_as(w_plus))
 
 
-def load_decoder(path: str | Path) -> tuple[Generator | MobileStyleGAN, Tensor | None]:
+def load_decoder(path: str | Path, device: str | torch.device = "cpu") -> tuple[AnyDecoder, Tensor | None]:
     """The decoder in a weights file, whichever kind it is, and the average latent that is stored beside it, if any.
 
     Args:
-        path: as `read_checkpoint`; of a PSP the decoder alone is taken.
+        path: as `read_checkpoint`; of a PSP the decoder alone is taken. Or the name of a registered decoder, which is
+            then built with the defaults of its constructor.
+        device: where the decoder is put.
 
     Raises:
         CheckpointError: damaged, foreign, unsafe, or without a decoder.
     """
+    if str(path) in DECODERS and not Path(path).exists():
+        return DECODERS[str(path)]().to(device).eval(), None
+    return _load_part(path, "decoder", DECODERS, device)
+
+
+def load_encoder(path: str | Path, device: str | torch.device = "cpu") -> AnyEncoder:
+    """The encoder in a weights file, whichever kind it is; otherwise as `load_decoder`."""
+    return _load_part(path, "encoder", ENCODERS, device)[0]
+
+
+def _load_part(
+    path: str | Path, role: str, table: dict[str, type], device: str | torch.device
+) -> tuple[nn.Module, Tensor | None]:
     checkpoint = read_checkpoint(path)
-    kind = type(getattr(checkpoint.config, "decoder", checkpoint.config))
-    if kind not in DECODERS:
+    config = type(getattr(checkpoint.config, role, checkpoint.config))
+    if config not in {cls.config_type for cls in table.values()}:
         raise CheckpointError(
-            f"{path}: holds the weights of {checkpoint.class_name}, and no decoder. Give a StyleGAN2 file or a PSP."
+            f"{path}: holds the weights of {checkpoint.class_name}, and no {role}. Give a file of one, or of a PSP."
         )
-    return DECODERS[kind].from_pretrained(path), checkpoint.latent_avg
+    return CLASSES[config].from_pretrained(path, device), checkpoint.latent_avg
 
 
-def estimate_latent_avg(decoder: Generator | MobileStyleGAN, n_samples: int = 4096, seed: int = 0) -> Tensor:
+def estimate_latent_avg(decoder: AnyDecoder, n_samples: int = 4096, seed: int = 0) -> Tensor:
     """The average w of a decoder, from its mapping network.
 
     Args:
-        decoder: has `mapping` and `style_dim`.
+        decoder: its `mapping` and its `style_dim` are used.
         n_samples: z that are drawn.
         seed: of the draw, on the CPU, so that every device gives the same average.
 
     Returns:
         (style_dim,), on the decoder's device.
     """
-    parameter = next(decoder.parameters())
-    z = torch.randn(n_samples, decoder.config.style_dim, generator=torch.Generator().manual_seed(seed))
+    z = torch.randn(n_samples, decoder.style_dim, generator=torch.Generator().manual_seed(seed), device="cpu")
     with torch.no_grad():
-        return decoder.mapping(z.to(parameter)).mean(0)
-
-
-LOADERS = {PSPConfig: PSP, EncoderConfig: Encoder, BackboneConfig: Backbone, **DECODERS}
-KINDS = {
-    "pspkit": "pspkit's own format",
-    "psp": "a pSp checkpoint of the reference",
-    "stylegan2": "a StyleGAN2 file",
-    "backbone": "face-recognition weights of the reference",
-}
-OPTS = ("dataset_type", "encoder_type", "input_nc", "label_nc", "output_size", "learn_in_w", "start_from_latent_avg")
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `inspect_checkpoint` found; as a string, the text that `pspkit inspect` prints."""
-
-    title: str
-    rows: tuple[tuple[str, str], ...]  # what, and what about it
-    loads: bool
-    verdict: str  # the call that loads it, or why it will not load
-
-    def __str__(self) -> str:
-        return "\n".join([self.title, *(f"  {label:<12}{text}" for label, text in self.rows), self.verdict])
-
-
-def inspect_checkpoint(path: str | Path) -> Report:
-    """Says what a weights file is, what it holds, and whether it will load.
-
-    Compares shapes with a model on the meta device, so that neither weights nor model take memory (the weights of a
-    file in PyTorch's format before version 1.6 do).
-
-    Args:
-        path: as `read_checkpoint`.
-
-    Raises:
-        CheckpointError: damaged, foreign, unsafe, or of an architecture that is not known here.
-    """
-    checkpoint = read_checkpoint(path)
-    title = f"{checkpoint.path}: {checkpoint.class_name}, {KINDS[checkpoint.kind]}"
-    dtypes = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.tensors.values())
-    stored = ", ".join(f"{count} {dtype}" for dtype, count in dtypes.items())
-    rows = [("file", f"{checkpoint.path.stat().st_size / 1e6:,.1f} MB; tensors: {stored}")]
-    try:
-        model = LOADERS[type(checkpoint.config)].outline(checkpoint)
-    except CheckpointError as error:
-        return Report(title, tuple(rows), False, f"Will not load: {error}")
-
-    parts = (model.encoder, model.decoder) if isinstance(model, PSP) else (model,)
-    for part in parts:
-        n_parameters = sum(parameter.numel() for parameter in part.parameters())
-        role = "encoder" if isinstance(part, Encoder) else "network" if isinstance(part, Backbone) else "decoder"
-        rows.append((role, f"{describe(part.config)}; {n_parameters:,} parameters"))
-    differences = compare(model, checkpoint.tensors)
-    rows.append(("average", _describe_average(checkpoint)))
-    options = [f"{name} {checkpoint.opts[name]}" for name in OPTS if name in checkpoint.opts]
-    rows += [("options", ", ".join(options))] if options else []
-    rows += [("note", note) for note in checkpoint.notes]
-    made_anew = [key for key in differences.left_out if key != "latent_avg"]
-    rows += [("made anew", f"{len(made_anew)} noise maps and blur kernels that are not stored")] if made_anew else []
-    rows.append(("keys", str(differences) or "all there, none unexpected, every shape fits"))
-    if differences.fatal:
-        return Report(title, tuple(rows), False, "Will not load: the file is incomplete or of another architecture.")
-    call = f'{checkpoint.class_name}.from_pretrained("{path}")'
-    return Report(title, tuple(rows), True, f"Will load: {call}")
-
-
-def describe(config: EncoderConfig | GeneratorConfig | MobileStyleGANConfig | BackboneConfig) -> str:
-    """A part's sizes in words."""
-    if isinstance(config, BackboneConfig):
-        return f"{config.mode} {config.num_layers}, faces of {config.input_size} px to {config.embedding_dim} numbers"
-    if isinstance(config, EncoderConfig):
-        codes = f"one code for all {config.n_styles} layers" if config.kind == "w" else f"{config.n_styles} codes"
-        body = f"{config.kind}, {config.mode} {config.num_layers}"
-        return f"{body}, {config.input_nc} channels of {config.input_size} px to {codes} of {config.style_dim}"
-    name = "MobileStyleGAN"
-    if isinstance(config, GeneratorConfig):
-        name = f"StyleGAN2, channel multiplier {config.channel_multiplier}"
-    sizes = f"{config.n_styles} codes of {config.style_dim} to {config.size} px"
-    return f"{name}, mapping of {config.n_mlp} layers, {sizes}"
-
-
-def _describe_average(checkpoint: Checkpoint) -> str:
-    if checkpoint.latent_avg is None:
-        text = "none stored, will be estimated" if isinstance(checkpoint.config, PSPConfig) else "none stored"
-    else:
-        text = f"stored, shape {tuple(checkpoint.latent_avg.shape)}"
-    if isinstance(checkpoint.config, PSPConfig):
-        text += "; codes start from it" if checkpoint.config.start_from_latent_avg else "; codes do not start from it"
-    return text
+        return decoder.mapping(z.to(example_tensor(decoder))).mean(0)

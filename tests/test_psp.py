@@ -3,13 +3,13 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from reference import answers, draw, fill, relative_error
 
 from pspkit import PspkitError
 from pspkit.config import CONFIGS
-from pspkit.encoders import BackboneEncoderUsingLastLayerIntoW, GradualStyleEncoder
+from pspkit.models.encoders import BackboneEncoderUsingLastLayerIntoW, GradualStyleEncoder
+from pspkit.models.stylegan2 import Generator
 from pspkit.psp import PSP, estimate_latent_avg
-from pspkit.stylegan2 import Generator
+from tests.reference import answers, draw, fill, relative_error
 
 TOLERANCE = 1e-4
 

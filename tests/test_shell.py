@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 import pspkit
-from pspkit.assets import ASSETS
-from pspkit.course import ROOT
+from pspkit.course.run import ROOT
+from pspkit.storage.assets import ASSETS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ def test_every_target_installs_first(target, tmp_path):
     plan = subprocess.run(
         ["make", "--dry-run", target], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
-    assert plan.index("-m venv") < plan.index("--editable '.[dev]'") < plan.index("touch .venv/.installed")
+    assert plan.index("-m venv") < plan.index("--editable '.[course,dev]'") < plan.index("touch .venv/.installed")
 
 
 def test_an_old_python_is_refused_with_the_remedy(tmp_path):

@@ -5,8 +5,8 @@ import runpy
 
 import pytest
 
-from pspkit import check
-from pspkit.course import ROOT, read
+from pspkit.course import check
+from pspkit.course.run import ROOT, read
 
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 

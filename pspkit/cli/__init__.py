@@ -1,13 +1,36 @@
-"""The command `pspkit`: look into weights, render heads, check pictures, train, translate, run the course."""
+"""The command `pspkit`: inspect weights, make and align pictures, train, translate, evaluate, run the course."""
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 
 from pspkit import PspkitError, __version__
-from pspkit.cli import course, inference, pictures, training, weights
+from pspkit.cli import (
+    align,
+    assets,
+    course,
+    decode,
+    directions,
+    evaluate,
+    inspect,
+    mix,
+    pairs,
+    plugins,
+    project,
+    render,
+    train,
+    train_decoder,
+    train_identity,
+    translate,
+)
+from pspkit.errors import UnregisteredError
 
+COMMANDS = (
+    *(inspect, assets, render, pairs, align, train, train_decoder, train_identity, directions),
+    *(translate, mix, project, decode, evaluate, course),
+)
 # Memory for a map of 1024 px costs as much as the arithmetic on it; less in huge pages. Torch reads this once.
 HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}
 
@@ -22,21 +45,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, or 1 where something given cannot be used, or 3 where that is so for some inputs of several
         and the others are done, or 130 after an interrupt.
     """
-    arguments = _parser().parse_args(argv)
     os.environ.update(HUGE_PAGES | os.environ)
+    arguments = argparse.Namespace()
     try:
+        arguments = _parser().parse_args(plugins.load_all(sys.argv[1:] if argv is None else argv))
         return arguments.handler(arguments) or 0
     except PspkitError as error:
-        print(f"pspkit: {error}", file=sys.stderr)
+        print(f"pspkit: {_as_option(error, arguments)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
 
 
+def _as_option(error: PspkitError, arguments: argparse.Namespace) -> str:
+    """An error's text in the words of the command line: an argument that is an option is named as one.
+
+    "batch: got 0" becomes "--batch: got 0", and "with on_bad_image='skip'" becomes "with --on-bad-image skip".
+    """
+    options = {*vars(arguments), "plugin"}
+
+    def option(name: str) -> str:
+        return f"--{name.replace('_', '-')}"
+
+    def assigned(found: re.Match) -> str:
+        return f"{option(found['name'])} {found['value']}" if found["name"] in options else found[0]
+
+    name, colon, text = str(error).partition(":")
+    message = f"{option(name)}{colon}{text}" if name in options else str(error)
+    message = re.sub(r"\b(?P<name>[a-z]\w*)='(?P<value>[^']*)'", assigned, message)
+    return f"{message} On the command line: --plugin MODULE." if isinstance(error, UnregisteredError) else message
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pspkit", description=__doc__)
     parser.add_argument("--version", action="version", version=f"pspkit {__version__}")
+    plugins.add(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (weights, pictures, training, inference, course):
-        group.add(commands)
+    for command in COMMANDS:
+        command.add(commands)
     return parser

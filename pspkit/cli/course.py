@@ -1,8 +1,11 @@
 """The notebooks: `course`."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pspkit.cli.parsing import add_command, add_group
+from pspkit.errors import PspkitError
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -23,12 +26,25 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _course_run(arguments: argparse.Namespace) -> None:
-    from pspkit.course import run
+    with _its_packages():
+        from pspkit.course.run import run
 
     run(only=arguments.only, in_place=arguments.in_place)
 
 
 def _course_site(arguments: argparse.Namespace) -> None:
-    from pspkit.course import site
+    with _its_packages():
+        from pspkit.course.run import site
 
     site()
+
+
+@contextmanager
+def _its_packages() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise PspkitError(
+            f"{error.name}: the course needs this package, and it is not installed. Install the course's packages: in a"
+            " clone of the project, pip install --editable '.[course]'."
+        ) from error

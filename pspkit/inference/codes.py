@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from pspkit.checkpoints import read_codes
-from pspkit.domains import Decoder
-from pspkit.encoders import COARSE, MIDDLE
+from pspkit.data.pictures import open_picture
+from pspkit.data.tasks import get_task
 from pspkit.errors import CheckpointError, PspkitError
 from pspkit.inference.inputs import read_source
+from pspkit.inference.projection import PREVIEW_SIDE, has_preview, project
 from pspkit.inference.results import Job, Summary, check_jobs, numbered, write_job
-from pspkit.pictures import open_picture
-from pspkit.projection import project
+from pspkit.models.encoders import COARSE, MIDDLE
+from pspkit.models.registry import AnyDecoder, example_tensor
 from pspkit.psp import PSP
-from pspkit.tasks import get_task
+from pspkit.storage.checkpoints import read_codes
 
 
 def parse_layers(layers: str | Sequence[int] | None, n_styles: int) -> list[int]:
@@ -56,19 +56,22 @@ def parse_layers(layers: str | Sequence[int] | None, n_styles: int) -> list[int]
     return sorted(set(found))
 
 
-def encode_file(psp: PSP, path: Path | str, task: str) -> Tensor:
-    """The codes of one picture, (1, n_styles, style_dim), on the model's device.
+def encode_file(psp: PSP, path: Path | str, task: str = "encode") -> Tensor:
+    """The codes of one picture.
 
     Args:
         psp: the model, in evaluation mode.
         path: the picture.
         task: what the model was trained for; not one that needs a mask.
 
+    Returns:
+        (1, n_styles, style_dim), on the model's device: an ordinary tensor without gradients.
+
     Raises:
         PspkitError: the file cannot be read, or is not of the task's or the model's kind.
     """
-    source, _ = read_source(Path(path), get_task(task), psp.encoder.config.input_size)
-    with torch.inference_mode():
+    source, _ = read_source(Path(path), get_task(task), psp.encoder.input_size)
+    with torch.no_grad():
         return psp.encode(source[None].to(psp.latent_avg))
 
 
@@ -80,30 +83,31 @@ class Projection(NamedTuple):
     error: float
 
 
-def project_file(decoder: Decoder, path: Path | str, steps: int = 500, psp: PSP | None = None) -> Projection:
-    """Optimises the codes of one picture, as `project`.
+def project_file(decoder: AnyDecoder, path: Path | str, steps: int = 500, psp: PSP | None = None) -> Projection:
+    """Optimises the codes of one picture, as `project`; through the decoder's preview where it has one.
 
     Args:
         decoder: draws it, on its device.
-        path: the picture; it is brought to the decoder's size.
+        path: the picture; it is brought to the size of the decoder, or of its preview.
         steps: how many.
         psp: a model of the same decoder, whose codes for the picture are the start; else the average latent is.
 
     Raises:
         PspkitError: the file cannot be read, or the model's encoder does not take pictures.
     """
-    picture = get_task("encode").inference_source(open_picture(Path(path)), decoder.config.size)[None]
-    if psp is not None and psp.encoder.config.input_nc != picture.shape[1]:
+    side = PREVIEW_SIDE if has_preview(decoder) else decoder.size
+    picture = get_task("encode").inference_source(open_picture(Path(path)), side)[None]
+    if psp is not None and psp.encoder.input_nc != picture.shape[1]:
         raise PspkitError(
-            f"model: its encoder takes {psp.encoder.config.input_nc} channels, and a picture has 3. Give one of encode."
+            f"model: its encoder takes {psp.encoder.input_nc} channels, and a picture has 3. Give one of encode."
         )
     start = encode_file(psp, path, "encode") if psp is not None else None
-    _, before = project(decoder, picture, 0, start=start)
-    codes, after = project(decoder, picture, steps, start=start)
+    _, before = project(decoder, picture, 0, start=start, side=side)
+    codes, after = project(decoder, picture, steps, start=start, side=side)
     return Projection(codes, before.item(), after.item())
 
 
-def load_w_plus(decoder: Decoder, path: Path | str) -> Tensor:
+def load_w_plus(decoder: AnyDecoder, path: Path | str) -> Tensor:
     """The codes in a file as W+ of this decoder: (N, n_styles, style_dim), on its device.
 
     Args:
@@ -115,7 +119,7 @@ def load_w_plus(decoder: Decoder, path: Path | str) -> Tensor:
     """
     path, row = split_row(path)
     codes, space = read_codes(path)
-    n_styles, style_dim = decoder.n_styles, decoder.config.style_dim
+    n_styles, style_dim = decoder.n_styles, decoder.style_dim
     if codes.shape[-1] != style_dim or (space == "w_plus" and codes.shape[1] != n_styles):
         raise CheckpointError(
             f"{path}: codes of shape {tuple(codes.shape[1:])}, but the decoder takes {n_styles} of {style_dim}. Name"
@@ -125,8 +129,8 @@ def load_w_plus(decoder: Decoder, path: Path | str) -> Tensor:
         if row >= len(codes):
             raise PspkitError(f"{path}: has rows 0 to {len(codes) - 1}, and no row {row}.")
         codes = codes[row, None]
-    with torch.inference_mode():
-        codes = codes.to(next(decoder.parameters()))
+    with torch.no_grad():
+        codes = codes.to(example_tensor(decoder))
         if space == "z":
             codes = decoder.mapping(codes)
         return codes if space == "w_plus" else codes[:, None].expand(-1, n_styles, -1)
@@ -143,14 +147,14 @@ def is_codes(path: Path | str) -> bool:
     return split_row(path)[0].suffix == ".safetensors"
 
 
-def draw(decoder: Decoder, codes: Tensor, batch: int = 8) -> Tensor:
+def draw(decoder: AnyDecoder, codes: Tensor, batch: int = 8) -> Tensor:
     """Pictures (N, 3, size, size) of W+ codes (N, n_styles, style_dim), on the CPU; so many at once.
 
     Raises:
         PspkitError: the device's memory does not hold so many.
     """
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             return torch.cat([decoder.synthesis(part).cpu() for part in codes.split(batch)])
     except torch.OutOfMemoryError as error:
         raise PspkitError(
@@ -159,7 +163,7 @@ def draw(decoder: Decoder, codes: Tensor, batch: int = 8) -> Tensor:
 
 
 def decode_files(
-    decoder: Decoder, paths: Sequence[Path | str], out: Path | str, *, overwrite: bool = False, batch: int = 8
+    decoder: AnyDecoder, paths: Sequence[Path | str], out: Path | str, *, overwrite: bool = False, batch: int = 8
 ) -> Summary:
     """Draws the codes in files again.
 

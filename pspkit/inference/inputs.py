@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pspkit.data.folders import list_pictures, name_in, pictures_by_name
+from pspkit.data.labels import LABELS
+from pspkit.data.pictures import Picture, open_picture
+from pspkit.data.tasks import MASKS, Task, draw_mask
+from pspkit.data.tasks.transforms import grey
 from pspkit.errors import PspkitError
-from pspkit.folders import list_pictures, name_in, pictures_by_name
 from pspkit.inference.results import Job
-from pspkit.labels import LABELS
-from pspkit.pictures import Picture, open_picture
-from pspkit.tasks import MASKS, Task, draw_mask
-from pspkit.tasks.transforms import grey
 
 SQUARE = 1.05  # sides of a larger ratio are remarked on
 COLOURED = 5  # mean difference between the largest and the smallest of R, G and B, of 255
@@ -27,6 +27,7 @@ COLOUR_SKETCH = "in colour, where a sketch of dark lines on white is expected"
 COLOUR_IGNORED = "in colour, of which only the brightness is used"
 
 Mask = str | Path | Image.Image | Tensor
+RemarkOn = Callable[[Picture], list[str]]
 
 
 def list_inputs(paths: Sequence[Path | str], out: Path) -> tuple[list[tuple[Path, str]], dict[Path, str]]:
@@ -60,7 +61,9 @@ def list_inputs(paths: Sequence[Path | str], out: Path) -> tuple[list[tuple[Path
     return list(found.items()), failed
 
 
-def read_source(path: Path, task: Task, side: int, option: Any = None) -> tuple[Tensor, list[str]]:
+def read_source(
+    path: Path, task: Task, side: int, option: Any = None, remark_on: RemarkOn | None = None
+) -> tuple[Tensor, list[str]]:
     """Reads one picture as the encoder takes it.
 
     Args:
@@ -68,6 +71,7 @@ def read_source(path: Path, task: Task, side: int, option: Any = None) -> tuple[
         task: what the model was trained for.
         side: of the encoder's input.
         option: the factor or mask, where the task has one.
+        remark_on: says what else is unusual about a picture.
 
     Returns:
         float32 (input_nc, side, side), and what is unusual about the picture.
@@ -77,6 +81,8 @@ def read_source(path: Path, task: Task, side: int, option: Any = None) -> tuple[
     """
     picture = open_picture(path, task.source)
     remarks = _unusual(picture, path, task, side)
+    if remark_on and task.source == "picture":
+        remarks += remark_on(picture)
     return task.inference_source(picture, side, option), remarks
 
 

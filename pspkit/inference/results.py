@@ -1,17 +1,16 @@
 """What inference writes: PNG pictures, and an account of what was done."""
 
-import io
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
-from torchvision.utils import save_image
 
-from pspkit.checkpoints import save_codes
-from pspkit.checkpoints.files import write_bytes
+from pspkit.data.pictures import save_picture
 from pspkit.errors import PspkitError
+from pspkit.inference.refine import Gain
+from pspkit.storage.checkpoints import save_codes
 
 SHOWN = 3  # files that a remark names
 
@@ -25,12 +24,14 @@ class Summary:
         existing: inputs whose results were all there, and were left alone.
         failed: inputs that could not be used, or whose results could not be written, and why.
         remarks: what is unusual about inputs that were used all the same, and which.
+        gain: of refinement; None where nothing was refined.
     """
 
     written: list[Path] = field(default_factory=list)
     existing: list[Path] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
     remarks: dict[str, list[Path]] = field(default_factory=dict)
+    gain: Gain | None = None
 
     def remark(self, path: Path, texts: Iterable[str]) -> None:
         """Notes what is unusual about an input."""
@@ -46,6 +47,8 @@ class Summary:
         if self.failed:
             lines.append(f"{_count(self.failed, 'input')} left out:")
             lines += [f"  {reason}" for reason in self.failed.values()]
+        if self.gain:
+            lines.append(str(self.gain))
         return "\n".join([*lines, f"{_count(self.written, 'file')} written"])
 
 
@@ -117,7 +120,7 @@ def write_job(job: Job, pictures: Tensor, codes: Tensor, overwrite: bool, summar
     try:
         for path, images in zip(job.pictures, pictures, strict=True):
             if path in due:
-                write_png(path, images)
+                save_picture(path, images)
                 summary.written.append(path)
         for path in job.codes:
             if path in due:
@@ -140,14 +143,3 @@ def numbered(stem: Path, count: int) -> list[Path]:
     """The names of the pictures that one input gives: NAME.png, or NAME-0.png, NAME-1.png ... of several."""
     ends = [".png"] if count == 1 else [f"-{number}.png" for number in range(count)]
     return [stem.with_name(stem.name + end) for end in ends]
-
-
-def write_png(path: Path, images: Tensor) -> None:
-    """Writes pictures (N, 3, H, W) in [-1, 1], values beyond clamped, side by side into one file.
-
-    Raises:
-        CheckpointError: it could not be written; what stood there is untouched.
-    """
-    png = io.BytesIO()
-    save_image(images.clamp(-1, 1).add(1).div(2), png, format="PNG", nrow=len(images), padding=0)
-    write_bytes(path, png.getvalue())

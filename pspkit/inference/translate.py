@@ -9,13 +9,15 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 from tqdm.auto import tqdm
 
+from pspkit.data.tasks import MASKS, Task, get_task
 from pspkit.errors import PspkitError
 from pspkit.inference.codes import draw, parse_layers
-from pspkit.inference.inputs import Mask, find_masks, list_inputs, read_source
+from pspkit.inference.inputs import Mask, RemarkOn, find_masks, list_inputs, read_source
+from pspkit.inference.models import find_identity
+from pspkit.inference.refine import Refiner, check_refinement
 from pspkit.inference.results import Job, Summary, check_jobs, numbered, write_job
 from pspkit.psp import PSP
 from pspkit.seeds import seed_of
-from pspkit.tasks import MASKS, Task, get_task
 
 
 def translate(
@@ -23,7 +25,7 @@ def translate(
     paths: Path | str | Sequence[Path | str],
     out: Path | str,
     *,
-    task: str,
+    task: str = "encode",
     factor: int | None = None,
     mask: Mask | None = None,
     variants: int = 0,
@@ -34,6 +36,9 @@ def translate(
     save_codes: bool = False,
     overwrite: bool = False,
     batch: int = 8,
+    remark_on: RemarkOn | None = None,
+    refine: int = 0,
+    domain: str = "faces",
 ) -> Summary:
     """Translates picture files by a trained model; one bad file never stops the rest.
 
@@ -59,23 +64,30 @@ def translate(
         save_codes: whether codes are kept.
         overwrite: whether results that are there are replaced.
         batch: pictures at once; no picture depends on the others.
+        remark_on: says what else is unusual about a picture, as `FaceLook` does for a model of aligned faces.
+        refine: steps of optimisation that follow the encoder, for the task "encode" alone; the variants start from the
+            refined codes.
+        domain: a key of `DOMAINS`, whose identity network refinement compares people by.
 
     Returns:
-        What became of every input.
+        What became of every input, and what refinement gained.
 
     Raises:
-        PspkitError: a task, option or layer that is not there, or does not fit the model; two inputs that would give
-            one file, a result would replace an input, or `out` is a file or lies in one of the folders.
+        PspkitError: a task, option or layer that is not there, or does not fit the model; refinement of a task whose
+            input is not the picture that is wanted; two inputs that would give one file, a result would replace an
+            input, or `out` is a file or lies in one of the folders.
     """
-    found, encoder = get_task(task), psp.encoder.config
+    found, encoder = get_task(task), psp.encoder
     if encoder.input_nc != found.input_nc:
         raise PspkitError(
             f"task: {task} gives {found.input_nc} channels, but the model takes {encoder.input_nc}. Name the task that"
             " it was trained for."
         )
-    for name, value, least in (("batch", batch, 1), ("variants", variants, 0), ("seed", seed, 0)):
+    least_of = (("batch", batch, 1), ("variants", variants, 0), ("seed", seed, 0), ("refine", refine, 0))
+    for name, value, least in least_of:
         if value < least:
             raise PspkitError(f"{name}: got {value}, needs at least {least}.")
+    check_refinement(task, refine)
     side, chosen = encoder.input_size, parse_layers(layers, psp.decoder.n_styles)
     option_of = _options(task, found, side, factor, mask, seed)
     if isinstance(paths, (str, Path)):
@@ -89,16 +101,24 @@ def translate(
     jobs, summary = check_jobs(jobs, failed, out, overwrite)
 
     psp.eval()
-    with torch.inference_mode():
+    refiner = Refiner(psp.decoder, refine, find_identity(domain)) if refine and jobs else None
+    with torch.no_grad():
         styles = _styles(psp, variants, seed)
         for first in tqdm(range(0, len(jobs), batch), "translating", unit="batch", disable=None):
-            good, sources = _read(jobs[first : first + batch], found, side, option_of, summary)
+            good, sources = _read(jobs[first : first + batch], found, side, option_of, remark_on, summary)
             if not good:
                 continue
             sources = torch.stack(sources)
             codes = psp.encode(sources.to(psp.latent_avg))
+            if refiner:
+                wanted = torch.stack([read_source(job.path, found, refiner.side)[0] for job in good])
+                before = refiner.measure(draw(psp.decoder, codes, batch), wanted)
+                codes = refiner(codes, wanted)
             codes = torch.stack([codes, *(psp.mix(codes, style[None], chosen, alpha) for style in styles)], 1)
             pictures = draw(psp.decoder, codes.flatten(0, 1), batch).unflatten(0, codes.shape[:2])
+            if refiner:
+                refiner.gain.add(before, refiner.measure(pictures[:, 0], wanted))
+                summary.gain = refiner.gain
             shown = resize(found.show_source(sources), list(pictures.shape[-2:])) if side_by_side else None
             for index, job in enumerate(good):
                 files = pictures[index]
@@ -121,19 +141,24 @@ def _options(
                 f" of them, named as the pictures are, or one of {', '.join(map(repr, MASKS))}."
             )
         return find_masks(mask, side, seed)
-    if task.option:  # once before, so that a factor that is none does not fail for every picture
+    if task.option == "factor":  # once before, so that a factor that is none does not fail for every picture
         task.inference_source(torch.zeros(3, side, side), side, factor)
     return lambda job: factor
 
 
 def _read(
-    jobs: Sequence[Job], task: Task, side: int, option_of: Callable[[Job], Any], summary: Summary
+    jobs: Sequence[Job],
+    task: Task,
+    side: int,
+    option_of: Callable[[Job], Any],
+    remark_on: RemarkOn | None,
+    summary: Summary,
 ) -> tuple[list[Job], list[Tensor]]:
     """The jobs whose pictures can be read, and those pictures as the encoder takes them."""
     good, sources = [], []
     for job in jobs:
         try:
-            source, remarks = read_source(job.path, task, side, option_of(job))
+            source, remarks = read_source(job.path, task, side, option_of(job), remark_on)
         except PspkitError as error:
             summary.failed[job.path] = str(error)
             continue
@@ -145,7 +170,7 @@ def _read(
 
 def _styles(psp: PSP, count: int, seed: int) -> Tensor:
     """W+ codes (count, n_styles, style_dim), each from a z that depends on the seed and its number alone."""
-    shape = (psp.decoder.n_styles, psp.decoder.config.style_dim)
+    shape = (psp.decoder.n_styles, psp.decoder.style_dim)
     drawn = [
         torch.randn(shape[1], generator=torch.Generator().manual_seed(seed_of(seed, number))) for number in range(count)
     ]

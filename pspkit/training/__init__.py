@@ -1,7 +1,6 @@
-"""Training an encoder: the loop, what it keeps on disk, and the run that a command line describes."""
+"""Training: one loop, what is trained with it, and what it keeps on disk."""
 
-from pspkit.training.objective import Objective
+from pspkit.training.loop import Report, RunningAverage, Strategy, Trainer
 from pspkit.training.run import Run
-from pspkit.training.trainer import Report, Trainer
 
-__all__ = ["Objective", "Report", "Run", "Trainer"]
+__all__ = ["Report", "Run", "RunningAverage", "Strategy", "Trainer"]

@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from pspkit.course import ROOT
+from pspkit.course.run import ROOT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [

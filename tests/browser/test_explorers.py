@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pspkit.course import ROOT
+from pspkit.course.run import ROOT
 
 PATIENCE = 40_000  # milliseconds, for machines that do other things besides
 SCREENSHOTS = ROOT / "build" / "screenshots"

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import pspkit
-from pspkit import PspkitError, course
+from pspkit import PspkitError, cli
 from pspkit.cli import main
+from pspkit.course import run as course
 
 
 def test_version(capsys):
@@ -44,6 +46,30 @@ def test_a_refusal_is_one_message_and_exit_code_1(capsys):
     assert err.startswith("pspkit: 'nothing': no such asset. There are mobile-stylegan,")
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("only: got 3", "--only: got 3"),
+        ("in_place: got 3", "--in-place: got 3"),
+        ("cell 3: failed. Run with in_place='yes'.", "cell 3: failed. Run with --in-place yes."),
+        ("a model: it has mode='ir'", "a model: it has mode='ir'"),
+    ],
+)
+def test_an_argument_is_named_as_an_option(said, shown, monkeypatch, capsys):
+    def failing(**_):
+        raise PspkitError(said)
+
+    monkeypatch.setattr(course, "run", failing)
+    assert main(["course", "run"]) == 1
+    assert capsys.readouterr().err == f"pspkit: {shown}\n"
+
+
+def test_every_module_of_a_command_is_in_the_list():
+    files = Path(cli.__file__).parent.glob("*.py")
+    modules = {file.stem for file in files if "\ndef add(commands" in file.read_text(encoding="utf-8")}
+    assert modules == {command.__name__.rpartition(".")[2] for command in cli.COMMANDS}
+
+
 def test_course_run_passes_its_options(monkeypatch):
     asked = {}
     monkeypatch.setattr(course, "run", lambda **options: asked.update(options))
@@ -67,3 +93,10 @@ def test_a_failing_course_is_exit_code_1(monkeypatch, capsys):
     monkeypatch.setattr(course, "site", failing)
     assert main(["course", "site"]) == 1
     assert capsys.readouterr().err == "pspkit: 00_start_here.ipynb, cell 3 failed.\n"
+
+
+@pytest.mark.parametrize("command", ["translate", "mix", "project", "decode"])
+def test_an_incomplete_command_shows_its_usage(command, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([command])
+    assert f"usage: pspkit {command}" in capsys.readouterr().err

@@ -31,8 +31,8 @@ import re
 import bs4
 import pytest
 
-from pspkit import explore
-from pspkit.course import ROOT, normalise, read
+from pspkit.course import explore
+from pspkit.course.run import ROOT, normalise, read
 
 EXPLORE = ROOT / "notebooks" / "explore.ipynb"
 PATHS = sorted((ROOT / "notebooks").glob("[0-9A]*.ipynb"))

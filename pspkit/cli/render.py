@@ -1,0 +1,43 @@
+"""`render`: heads with their truth, into a folder."""
+
+import argparse
+from pathlib import Path
+
+from pspkit.cli.parsing import add_command
+from pspkit.errors import PspkitError
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Adds the command."""
+    render = add_command(
+        commands,
+        "render",
+        _render,
+        "render heads with their labels, sketches and factors into a folder",
+        """Renders heads into DIR: images/, labels/ (class numbers of CelebAMask-HQ), sketches/, and factors.json with
+        what each head was drawn from. The same seed gives the same heads.""",
+        ["pspkit render --count 8 --out heads", "pspkit render --same-identity --yaw -40 --out one_person"],
+    )
+    render.add_argument("--seed", type=int, default=0, metavar="S", help="what the factors are drawn from (default: 0)")
+    render.add_argument("--count", type=int, default=16, metavar="N", help="how many heads (default: 16)")
+    render.add_argument("--size", type=int, default=128, metavar="PX", help="side: 64, 128 or 256 (default: 128)")
+    render.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
+    render.add_argument("--look", default="plain", help="plain or toon (default: plain)")
+    render.add_argument(
+        "--yaw", type=float, metavar="DEG", help="turn all heads alike: -60 to 60, positive to the right"
+    )
+    render.add_argument("--same-identity", action="store_true", help="one person in N scenes")
+
+
+def _render(arguments: argparse.Namespace) -> None:
+    from pspkit.data.heads import export, sample_factors
+
+    if arguments.count < 1:
+        raise PspkitError(f"--count: got {arguments.count}, needs at least 1.")
+    factors = sample_factors(arguments.count, arguments.seed, views=arguments.count if arguments.same_identity else 1)
+    if arguments.yaw is not None:
+        if not -60 <= arguments.yaw <= 60:
+            raise PspkitError(f"--yaw: got {arguments.yaw:g}, needs -60 to 60 degrees.")
+        factors = factors.replace(yaw=arguments.yaw)
+    export(factors, arguments.size, arguments.out, look=arguments.look)
+    print(arguments.out)

@@ -1,0 +1,1 @@
+"""What only the course uses: figures, explorers, checkers, and the pages made of the notebooks."""

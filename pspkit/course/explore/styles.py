@@ -1,0 +1,102 @@
+"""Style mixing explorer: two people, a range of codes, and how much of the second person goes in."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import ipywidgets as widgets
+from IPython.display import HTML
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from pspkit.course.explore.wiring import choice, explorer, number
+from pspkit.course.show.figure import figure
+from pspkit.course.show.styles import mixes, thumbnails
+from pspkit.models.encoders import MIDDLE
+from pspkit.models.mobile_stylegan import MobileStyleGAN
+from pspkit.models.stylegan2 import Generator
+
+
+@dataclass(frozen=True)
+class State:
+    person: int = 4
+    other: int = 0
+    first: int = MIDDLE
+    last: int = 15
+    alpha: float = 1.0
+
+    @property
+    def layers(self) -> range:
+        """The codes that are taken."""
+        return range(self.first, self.last + 1)
+
+
+class StyleMixer:
+    """The explorer of some people; the pictures seen last are kept.
+
+    Args:
+        decoder: draws them, in evaluation mode.
+        people: W+ codes (N, n_styles, style_dim).
+    """
+
+    def __init__(self, decoder: Generator | MobileStyleGAN, people: Tensor):
+        self.decoder, self.people = decoder, people
+        self.picture = lru_cache(256)(self.picture)
+
+    def codes(self, state: State) -> Tensor:
+        """The mixed codes (1, n_styles, style_dim)."""
+        person, other = self.people[[state.person]], self.people[[state.other]]
+        mixed = person.clone()
+        taken = slice(state.first, state.last + 1)
+        mixed[:, taken] = person.lerp(other, state.alpha)[:, taken]
+        return mixed
+
+    def picture(self, state: State) -> Tensor:
+        """The mix (3, H, W), about [-1, 1]."""
+        return thumbnails(self.decoder, self.codes(state))[0]
+
+    def portrait(self, person: int) -> Tensor:
+        """One of the people as they are."""
+        return self.picture(State(person, person))
+
+    def describe(self, state: State) -> str:
+        """What the figure shows, in words."""
+        if not state.layers or not state.alpha:
+            return f"Person {state.person} as they are: nothing is taken from person {state.other}."
+        codes = f"code {state.first}" if len(state.layers) == 1 else f"codes {state.first} to {state.last}"
+        share = "" if state.alpha == 1 else f", {state.alpha:.0%} of the way"
+        return f"Person {state.person} with {codes} of person {state.other}{share}."
+
+    def render(self, *states: State) -> Figure:
+        """The person, the mix, and the other, with the codes each gives to the mix; one row a state."""
+        images, taken, titles = [], [], []
+        n_styles = self.people.shape[1]
+        for state in states:
+            images += [self.portrait(state.person), self.picture(state), self.portrait(state.other)]
+            taken += [set(range(n_styles)).difference(state.layers), range(n_styles), state.layers]
+            titles += [f"person {state.person}", "the mix", f"person {state.other}"]
+        return mixes(images, taken, n_styles, titles, columns=3, side=2.5)
+
+    def strip(self) -> HTML:
+        """Two states of the explorer, for readers without a kernel."""
+        states = (State(last=self.people.shape[1] - 1), State(first=0, last=MIDDLE - 1))
+        words = " ".join(map(self.describe, states))
+        return figure(self.render(*states), words, words, photographic=True)
+
+    def explore(self) -> widgets.VBox:
+        """The explorer."""
+        last = self.people.shape[1] - 1
+        state = State(last=last)
+        numbers = list(range(len(self.people)))
+        return explorer(
+            self.render,
+            self.describe,
+            state,
+            {
+                "person": choice("person", numbers, state.person),
+                "other": choice("other person", numbers, state.other),
+                "first": number("from code", state.first, 0, last),
+                "last": number("to code", state.last, 0, last),
+                "alpha": number("alpha", state.alpha, 0.0, 1.0, 0.1),
+            },
+            photographic=True,
+        )

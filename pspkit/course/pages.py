@@ -1,0 +1,146 @@
+"""The course as pages that need no network: one a notebook, a list of them, and the documents they link to."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import jinja2
+from bs4 import BeautifulSoup
+from latex2mathml.converter import convert as tex_to_mathml
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+
+from pspkit.errors import PspkitError
+from pspkit.storage.checkpoints.files import write_text
+
+TEMPLATES = Path(__file__).with_name("templates")
+INDEX = "index.html"
+LESSON = re.compile(r"\d\d_|A\d_")  # what any other name begins with is read at any time
+LOADERS = "script, link, iframe, object, embed, [srcset], [src]:not([src^='data:'])"
+LOADED = re.compile(r"@import|url\((?!['\"]?(?:data:|#))")  # of a style sheet
+
+
+def render(notebooks: dict[Path, NotebookNode], out: Path) -> Path:
+    """Writes the pages, all without scripts or files from elsewhere, and follows their links.
+
+    Args:
+        notebooks: in reading order; links between them become links between their pages. Any other file that they
+            link to is put beside the pages, Markdown as a page.
+        out: the folder, made when missing.
+
+    Returns:
+        The path of `index.html`.
+
+    Raises:
+        PspkitError: a link that leads nowhere, or a page that would load something; the pages are there to look at.
+    """
+    root = next(iter(notebooks)).parent.parent  # of the repository
+    lessons = [path for path in notebooks if LESSON.match(path.name)]
+    places = {path: path.with_suffix(".html").name for path in notebooks}
+    entries = {path: (places[path], *title_and_promise(notebook)) for path, notebook in notebooks.items()}
+    exporter = _Exporter(template_file=str(TEMPLATES / "notebook.html.j2"))
+    templates = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(TEMPLATES))
+    documents, written = [], []
+
+    def place_of(file: Path) -> str | None:
+        """Where a file is put, from `out`; None for what is not there to be put anywhere."""
+        if file not in places and file.is_file() and file.is_relative_to(root):
+            inside = file.relative_to(root)
+            places[file] = (inside.with_suffix(".html") if file.suffix == ".md" else inside).as_posix()
+            documents.append(file)
+        return places.get(file)
+
+    def write(source: Path, html: str) -> None:
+        """Writes the page of a file, its links turned towards where the files are put."""
+        here = out / places[source]
+
+        def turned(link: re.Match) -> str:
+            place = place_of(Path(os.path.normpath(source.parent / unquote(link[1]))))
+            way = quote(os.path.relpath(out / place, here.parent)) if place else link[1]
+            return f'href="{way}{link[2] or ""}"'
+
+        write_text(here, re.sub(r'href="([^"#:]+)(#[^"]*)?"', turned, html))
+        written.append(here)
+
+    for path, notebook in notebooks.items():
+        resources = {"metadata": {"name": entries[path][1], "path": str(path.parent)}}
+        if path in lessons:
+            number = lessons.index(path)
+            resources["before"] = [entries[lesson] for lesson in lessons[:number][-1:]]
+            resources["after"] = [entries[lesson] for lesson in lessons[number + 1 :][:1]]
+        write(path, exporter.from_notebook_node(notebook, resources)[0])
+    for file in documents:  # grows while they are written
+        if file.suffix == ".md":
+            html = _to_html(file.read_text(encoding="utf-8"), file.parent)
+            up = os.path.relpath(out / INDEX, (out / places[file]).parent)
+            write(file, templates.get_template("document.html.j2").render(html=html, name=file.name, index=up))
+        else:
+            (out / places[file]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, out / places[file])
+    index = out / INDEX
+    listed = [[entry for path, entry in entries.items() if (path in lessons) == lesson] for lesson in (True, False)]
+    write_text(index, templates.get_template("index.html.j2").render(lessons=listed[0], others=listed[1]))
+    if faults := find_faults([*written, index], out):
+        raise PspkitError("\n".join([f"{out}: the pages have faults; correct the notebooks.", *faults]))
+    return index
+
+
+def title_and_promise(notebook: NotebookNode) -> tuple[str, str]:
+    """The heading of the first cell and the sentence under it."""
+    title, _, promise = notebook.cells[0].source.partition("\n")
+    return title.lstrip("# "), " ".join(promise.split())
+
+
+def find_faults(pages: list[Path], folder: Path) -> list[str]:
+    """Follows every link of some pages, and looks for what a browser would fetch to show them.
+
+    Args:
+        pages: HTML files.
+        folder: what a reader is given: a link must not lead out of it, except to the web.
+
+    Returns:
+        A line each: the page, what is wrong, and where.
+    """
+    soups = {page.resolve(): BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser") for page in pages}
+    anchors = {page: {tag["id"] for tag in soup.find_all(id=True)} for page, soup in soups.items()}
+    faults = []
+    for page, soup in soups.items():
+        for link in soup.find_all("a", href=True):
+            url = urlsplit(link["href"])
+            if url.scheme or url.netloc:
+                continue
+            target = (page.parent / unquote(url.path)).resolve() if url.path else page
+            there = target.is_file() and target.is_relative_to(folder.resolve())
+            if there and url.fragment:  # a browser takes it as it stands, then decoded
+                there = anchors.get(target, set()) & {url.fragment, unquote(url.fragment)}
+            if not there:
+                faults.append(f"  {page.name}: leads nowhere: {link['href']}")
+        loaded = [tag.get("src") or tag.get("data") or f"<{tag.name}>" for tag in soup.select(LOADERS)]
+        loaded += LOADED.findall("".join(style.get_text() for style in soup.find_all("style")))
+        faults += [f"  {page.name}: would load {what[:80]}" for what in loaded]
+    return faults
+
+
+class _MathMLRenderer(IPythonRenderer):
+    """Formulas as MathML, which browsers draw themselves."""
+
+    def block_math(self, body: str) -> str:
+        return tex_to_mathml(body, display="block")
+
+    def inline_math(self, body: str) -> str:
+        return tex_to_mathml(body)
+
+
+def _to_html(source: str, folder: Path, attachments: dict[str, Any] | None = None) -> str:
+    renderer = _MathMLRenderer(escape=False, embed_images=True, path=str(folder), attachments=attachments or {})
+    return MarkdownWithMath(renderer=renderer).render(source)
+
+
+class _Exporter(HTMLExporter):
+    @jinja2.pass_context
+    def markdown2html(self, context: jinja2.runtime.Context, source: str) -> str:
+        return _to_html(source, context["resources"]["metadata"]["path"], context["cell"].get("attachments"))

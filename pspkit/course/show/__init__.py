@@ -1,0 +1,25 @@
+"""Figures of the course. Every function returns a `matplotlib` Figure; `figure` puts it into the page."""
+
+from pspkit.course.show import backbone, decoder, encoders, heads, losses, pyramid, styles, tasks, training, translate
+from pspkit.course.show.figure import COLOURS, INK, LEVELS, figure, photos, to_pil
+from pspkit.course.show.map import course_map
+
+__all__ = [
+    "COLOURS",
+    "INK",
+    "LEVELS",
+    "backbone",
+    "course_map",
+    "decoder",
+    "encoders",
+    "figure",
+    "heads",
+    "losses",
+    "photos",
+    "pyramid",
+    "styles",
+    "tasks",
+    "to_pil",
+    "training",
+    "translate",
+]

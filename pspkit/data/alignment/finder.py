@@ -1,0 +1,235 @@
+"""Finds the faces in a picture, and 478 points of each.
+
+A detector proposes faces in the whole picture and in overlapping parts of it; each proposal is cut out upright, and the
+face mesh finds its points and says whether it is a face at all. In a picture whose faces are large the points are
+MediaPipe's, to a fraction of a pixel.
+
+Source: MediaPipe's face landmarker (graph of its Tasks library) for the steps and their constants; the search in parts
+of the picture is added here.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pspkit.data.alignment.landmarks import load_face_landmarks
+from pspkit.errors import check_tensor
+
+LARGEST_SIDE = 1024  # pixels; larger pictures are averaged down first, as the networks read 128 and 256
+LEVELS = (1, 2, 4)  # the detector reads squares as large as the picture, half as large, and a quarter
+LEAST_TILE = 256  # pixels; in smaller squares the detector would find faces too small to be of use
+LEAST_SCORE, LEAST_PRESENCE = 0.5, 0.5
+SAME_BOX = 0.3  # proposals whose boxes overlap more (intersection over union) are averaged
+MARGIN = 1.5  # the mesh reads a square this much larger than the detector's box
+# The second look: in an upright square this much larger than the face, how sure the detector must be, and how far its
+# keypoints may lie from the mesh's points, in distances between the eyes.
+SECOND_MARGIN, SECOND_SCORE, SECOND_DISTANCE = 2.0, 0.75, 0.3
+TURNED = math.radians(20)  # faces turned more are cut out again from where the second look sees them
+# The mesh's points for the detector's first four keypoints: the eyes (the picture's left one first), nose and mouth.
+KEYPOINTS = ((33, 133), (362, 263), (1, 1), (13, 14))
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in a picture.
+
+    Attributes:
+        points: (478, 2), x to the right and y down, pixels; (0, 0) is the centre of the first pixel.
+        presence: how sure the network is that it is a face, in [0, 1].
+    """
+
+    points: Tensor
+    presence: float
+
+    @property
+    def box(self) -> Tensor:
+        """Left, top, right and bottom of the points, (4)."""
+        return torch.cat([self.points.amin(0), self.points.amax(0)])
+
+    @property
+    def side(self) -> float:
+        """The longer side of the box."""
+        return (self.points.amax(0) - self.points.amin(0)).max().item()
+
+
+class FaceFinder:
+    """Finds faces from some 40 pixels on, in a large picture a twentieth of its longer side; loads its networks once.
+
+    Raises:
+        AssetError: the networks could not be fetched or read.
+    """
+
+    def __init__(self) -> None:
+        self.detector, self.mesh = load_face_landmarks()
+
+    @torch.no_grad()
+    def __call__(self, picture: Tensor) -> list[Face]:
+        """Finds the faces of one picture; one that shows none as it is, is searched lying and upside down as well.
+
+        Args:
+            picture: (3, H, W), uint8, RGB.
+
+        Returns:
+            The faces, the largest first; none where there is none.
+
+        Raises:
+            PspkitError: another shape.
+        """
+        image = picture[None].float() / 127.5 - 1
+        check_tensor("picture", image, (1, 3, "H", "W"))
+        shrink = max(1, math.ceil(max(image.shape[2:]) / LARGEST_SIDE))
+        image = F.avg_pool2d(image, shrink, ceil_mode=True, count_include_pad=False)
+        for turns in range(4):
+            faces = self._search(torch.rot90(image, turns, (2, 3)))
+            if faces:
+                break
+        placed = [_turned_back(face.points, turns, *image.shape[2:]) for face in faces]
+        faces = [Face((points + 0.5) * shrink - 0.5, face.presence) for points, face in zip(placed, faces, strict=True)]
+        return sorted(faces, key=lambda face: _area(face.box).item(), reverse=True)
+
+    def _search(self, image: Tensor) -> list[Face]:
+        """The faces of an image (1, 3, H, W), the largest squares searched first.
+
+        Beside a face as large as a square, what smaller squares would show is background.
+        """
+        faces = []
+        for level in LEVELS:
+            side = max(image.shape[2:]) / level
+            if level > 1 and (side < LEAST_TILE or any(face.side >= side for face in faces)):
+                break
+            for square in self._propose(image, level):
+                if not _is_among(torch.tensor([square.x, square.y]), faces):
+                    face = self._look_again(image, self._look(image, square))
+                    if face and not _is_among(face.points.mean(0), faces):
+                        faces.append(face)
+        return faces
+
+    def _propose(self, image: Tensor, level: int) -> list["_Square"]:
+        """Squares that the mesh should look at, the surest first, found in squares that overlap by half."""
+        height, width = image.shape[2:]
+        side, steps = max(height, width) / level, range(1 - level, level)
+        tiles = [
+            (column / 2, row / 2)
+            for row in steps
+            for column in steps
+            if abs(row) * side < height and abs(column) * side < width
+        ]
+        squares = [_Square(width / 2 + x * side, height / 2 + y * side, side) for x, y in tiles]
+        cuts = torch.cat([_cut(image, square, self.detector.input_size, "zeros") for square in squares])
+        scores, boxes, keypoints = self.detector(cuts)
+        shift = torch.tensor(tiles)[:, None]  # from a part of its own square to one of the square in the middle
+        boxes, keypoints = boxes + shift.repeat(1, 1, 2), keypoints + shift[:, None]
+        middle = _Square(width / 2, height / 2, side)
+        merged = _merge(scores.flatten(), boxes.flatten(0, 1), keypoints.flatten(0, 1))
+        return [middle.around(*proposal) for proposal in merged]
+
+    def _look(self, image: Tensor, square: "_Square") -> Face:
+        points, presence = self.mesh(_cut(image, square, self.mesh.input_size, "border"))
+        return Face(square.place(points[0, :, :2]), presence.item())
+
+    def _look_again(self, image: Tensor, face: Face) -> Face | None:
+        """The face, if the detector sees it again where it should be: the mesh alone takes clocks for faces, too."""
+        if face.presence < LEAST_PRESENCE:
+            return None
+        wanted = face.points[torch.tensor(KEYPOINTS)].mean(1)
+        across = wanted[1] - wanted[0]
+        x, y = ((face.box[:2] + face.box[2:]) / 2).tolist()
+        square = _Square(x, y, SECOND_MARGIN * face.side, _angle(across))
+        scores, boxes, keypoints = self.detector(_cut(image, square, self.detector.input_size, "zeros"))
+        score, best = scores[0].max(0)
+        distance = (square.place(keypoints[0, best, : len(wanted)]) - wanted).norm(dim=1).max() / across.norm()
+        if not (score >= SECOND_SCORE and distance <= SECOND_DISTANCE):
+            return None
+        if abs(square.angle) <= TURNED:
+            return face
+        return self._look(image, square.around(boxes[0, best], keypoints[0, best]))
+
+
+@dataclass(frozen=True)
+class _Square:
+    """A square in a picture: its centre and side in pixels, and how far it is turned clockwise, radians."""
+
+    x: float
+    y: float
+    side: float
+    angle: float = 0.0
+
+    def place(self, points: Tensor) -> Tensor:
+        """Points (..., 2) in parts of the side, from the square's upper left corner, to pixels of the picture."""
+        cos, sin = self.side * math.cos(self.angle), self.side * math.sin(self.angle)
+        return (points - 0.5) @ torch.tensor([[cos, sin], [-sin, cos]]) + torch.tensor([self.x, self.y])
+
+    def around(self, box: Tensor, keypoints: Tensor) -> Self:
+        """The square in which the mesh should find a face that the detector found in this one, upright.
+
+        Args:
+            box: (4), in parts of this square.
+            keypoints: (6, 2), alike.
+        """
+        x, y = self.place((box[:2] + box[2:]) / 2).tolist()
+        left, right = self.place(keypoints[:2])
+        return _Square(x, y, MARGIN * self.side * (box[2:] - box[:2]).max().item(), _angle(right - left))
+
+
+def _cut(image: Tensor, square: _Square, size: int, outside: str) -> Tensor:
+    """The part (1, 3, size, size) of an image (1, 3, H, W) that a square holds.
+
+    Sampled at the pixels' corners, without averaging, as MediaPipe does: its networks have learned it that way.
+
+    Args:
+        image: in [-1, 1].
+        square: where.
+        size: of the result, pixels.
+        outside: what lies beyond the image: "zeros" for black, "border" to continue its edge.
+    """
+    places = torch.arange(size) / size
+    y, x = torch.meshgrid(places, places, indexing="ij")
+    width_height = torch.tensor(image.shape[:1:-1])
+    grid = (2 * square.place(torch.stack([x, y], -1)) + 1) / width_height - 1
+    return F.grid_sample(image + 1, grid[None], padding_mode=outside, align_corners=False) - 1
+
+
+def _merge(scores: Tensor, boxes: Tensor, keypoints: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Averages proposals (N) that mean the same face, weighted by their scores.
+
+    Source: Bazarevsky et al. 2019, section 3.4.
+    """
+    order = scores.argsort(descending=True)
+    order = order[scores[order] >= LEAST_SCORE]
+    scores, boxes, keypoints = scores[order], boxes[order], keypoints[order]
+    merged = []
+    while len(scores):
+        low, high = torch.maximum(boxes[0, :2], boxes[:, :2]), torch.minimum(boxes[0, 2:], boxes[:, 2:])
+        shared = (high - low).clamp(min=0).prod(1)
+        same = shared / (_area(boxes[0]) + _area(boxes) - shared) > SAME_BOX
+        same[0] = True  # a box without an area too
+        weights = scores[same] / scores[same].sum()
+        box, points = torch.einsum("n,nc->c", weights, boxes[same]), torch.einsum("n,nkc->kc", weights, keypoints[same])
+        merged.append((box, points))
+        scores, boxes, keypoints = scores[~same], boxes[~same], keypoints[~same]
+    return merged
+
+
+def _is_among(point: Tensor, faces: list[Face]) -> bool:
+    """Whether a point (2) lies on one of the faces."""
+    return any(bool((face.box[:2] <= point).all() and (point <= face.box[2:]).all()) for face in faces)
+
+
+def _turned_back(points: Tensor, turns: int, height: int, width: int) -> Tensor:
+    """Points (N, 2) of an image that `torch.rot90` turned so many times, in the image of this size before that."""
+    for turn in range(turns, 0, -1):
+        extent = width if turn % 2 else height
+        points = torch.stack([extent - 1 - points[:, 1], points[:, 0]], 1)
+    return points
+
+
+def _angle(across: Tensor) -> float:
+    return math.atan2(across[1].item(), across[0].item())
+
+
+def _area(box: Tensor) -> Tensor:
+    return (box[..., 2:] - box[..., :2]).prod(-1)

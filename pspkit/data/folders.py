@@ -1,0 +1,224 @@
+"""Folders of one's own pictures: listed, paired by name, checked before training starts, and read as pairs of a task.
+
+`data/PICTURES.md` is the table of what becomes of each kind of file.
+"""
+
+import os
+import unicodedata
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from pspkit.data.pictures import Picture, open_picture, picture_formats
+from pspkit.data.tasks import PairDataset, get_task
+from pspkit.data.verdicts import find_bad_pictures
+from pspkit.errors import PspkitError, check_choice
+
+CHOICES = ("stop", "skip")
+
+
+class Pair(NamedTuple):
+    """Two files of one name; the target is the source where there is only one folder."""
+
+    name: str
+    source: Path
+    target: Path
+
+
+def list_pictures(folder: Path | str) -> list[Path]:
+    """Every picture file below a folder, in the order of their names, hidden files and folders left out.
+
+    Raises:
+        PspkitError: there is no such folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PspkitError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}.")
+    found, seen = [], set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(parent, name) for name in files if not name.startswith(".")]
+    found = [path for path in found if path.suffix.lower() in picture_formats()]
+    if not found:
+        raise PspkitError(
+            f"{folder}: no pictures in it. Pillow's formats are read, such as .png, .jpg, .webp and .tif."
+        )
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def name_in(folder: Path, path: Path) -> str:
+    """A file's path below a folder, without its extension."""
+    # One form for accented letters: macOS stores them in two parts, others in one.
+    return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
+
+
+def pictures_by_name(folder: Path) -> dict[str, Path]:
+    """Every picture file below a folder, under its `name_in` it.
+
+    Raises:
+        PspkitError: as `list_pictures`; two files share a name.
+    """
+    named: dict[str, Path] = {}
+    for path in list_pictures(folder):
+        twin = named.setdefault(name_in(folder, path), path)
+        if twin is not path:
+            raise PspkitError(f"{twin} and {path} share a name, so neither can be paired. Keep one of them.")
+    return named
+
+
+def pair_by_name(source: Path | str, target: Path | str, on_bad_image: str = "stop") -> list[Pair]:
+    """Matches two folders by their files' paths without extension.
+
+    Args:
+        source: the folder of sources.
+        target: the folder of targets.
+        on_bad_image: "stop" refuses files without a partner, "skip" leaves them out with a warning.
+
+    Raises:
+        PspkitError: a file has no partner, or two files of one folder share a name.
+    """
+    check_choice("on_bad_image", on_bad_image, CHOICES)
+    sources, targets = pictures_by_name(Path(source)), pictures_by_name(Path(target))
+    lonely = [f"{sources[name]} (nothing in {target})" for name in sources if name not in targets]
+    lonely += [f"{targets[name]} (nothing in {source})" for name in targets if name not in sources]
+    pairs = [Pair(name, path, targets[name]) for name, path in sources.items() if name in targets]
+    if lonely:
+        have = "picture has" if len(lonely) == 1 else "pictures have"
+        _refuse(on_bad_image, f"{len(lonely)} {have} no partner of the same name", lonely)
+    if not pairs:
+        raise PspkitError(f"{source}, {target}: no two pictures of one name. Give both files of a pair the same name.")
+    return pairs
+
+
+class FolderPairs(PairDataset):
+    """Pairs of a task made from folders of pictures.
+
+    Every file is checked once; see `pspkit.data.verdicts`. A file that goes bad later on (a disk that fails,
+    `decode_all=False`) stops the run, or under "skip" the next good pair takes its place, the same one in every run.
+    To worker processes that are spawned the pairs travel as names in shared memory.
+
+    Args:
+        source: the folder of the pictures, sketches or label maps; searched with all below it.
+        target: the folder of the pictures that belong to them, of the same names; where it is left out, each picture
+            is its own target.
+        task: a key of `TASKS`.
+        size: the pairs' side, pixels. Pictures are brought to a square: crop them to one before, or they are squeezed.
+        training: whether flips and options are random.
+        seed: not negative.
+        on_bad_image: "stop" names unusable pictures and refuses; "skip" leaves them out with a warning.
+        decode_all: whether the check decodes whole files, which takes minutes the first time where there are tens of
+            thousands, or reads headers alone.
+
+    Attributes:
+        pairs: names and files, in order.
+
+    Raises:
+        PspkitError: see above; an unknown task; a task whose targets are missing.
+
+    Source: Richardson et al. 2021, section 4.
+    """
+
+    def __init__(
+        self,
+        source: Path | str,
+        target: Path | str | None = None,
+        *,
+        task: str = "encode",
+        size: int = 256,
+        training: bool = True,
+        seed: int = 0,
+        on_bad_image: str = "stop",
+        decode_all: bool = True,
+    ):
+        found = get_task(task)
+        check_choice("on_bad_image", on_bad_image, CHOICES)
+        super().__init__(found, found.folders, size, training, seed)
+        self.on_bad_image = on_bad_image
+        if target is None and self.recipe.target == "partner":
+            raise PspkitError(f"target: {task} needs a second folder, with the pictures its {found.source} belong to.")
+        if target is not None and self.recipe.flip == "apart":
+            raise PspkitError(
+                f"target: {task} learns from one folder and its mirror images."
+                " For two folders of true pairs train 'encode'."
+            )
+        self.source, self.target = Path(source), None if target is None else Path(target)
+        if self.target is None:
+            self.pairs = [self._own_target(path) for path in list_pictures(self.source)]
+        else:
+            self.pairs = pair_by_name(self.source, self.target, on_bad_image)
+        self._drop_bad(decode_all)
+        self._went_bad = torch.zeros(len(self.pairs), dtype=torch.bool).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def n_substituted(self) -> int:
+        """How many pairs have gone bad since the start and are stood in for, in all loader processes."""
+        return int(self._went_bad.sum())
+
+    def pictures(self, index: int) -> tuple[Picture, Picture]:
+        """The source and target of one pair, or of the next good one."""
+        for number in range(index, index + len(self)):
+            pair = self.pairs[number % len(self)]
+            try:
+                source = open_picture(pair.source, self.task.source)
+                return source, source if pair.target == pair.source else open_picture(pair.target)
+            except PspkitError as error:
+                if self.on_bad_image == "stop":
+                    raise
+                if not self._went_bad[number % len(self)]:
+                    self._went_bad[number % len(self)] = True
+                    warnings.warn(f"skipped: {error}", stacklevel=2)
+        raise PspkitError(f"{self.pairs[0].source.parent}: none of {len(self)} pictures can be read any more.")
+
+    def _own_target(self, path: Path) -> Pair:
+        return Pair(name_in(self.source, path), path, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a spawned worker is given: the pairs as names in shared memory, however many there are."""
+        folders = [self.source, self.target] if self.target else [self.source]
+        files = [pair[1 : 1 + len(folders)] for pair in self.pairs]
+        names = [str(path.relative_to(folder)) for paths in files for folder, path in zip(folders, paths, strict=True)]
+        packed = torch.frombuffer(bytearray(os.fsencode("\0".join(names))), dtype=torch.uint8)
+        return self.__dict__ | {"pairs": packed.share_memory_()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        names = os.fsdecode(self.pairs.numpy().tobytes()).split("\0")
+        if self.target is None:
+            self.pairs = [self._own_target(self.source / name) for name in names]
+        else:
+            both = zip(names[::2], names[1::2], strict=True)
+            self.pairs = [self._own_target(self.source / a)._replace(target=self.target / b) for a, b in both]
+
+    def _drop_bad(self, decode_all: bool) -> None:
+        bad = find_bad_pictures(self.source, [pair.source for pair in self.pairs], self.task.source, decode_all)
+        if self.target is not None:
+            bad |= find_bad_pictures(self.target, [pair.target for pair in self.pairs], decode=decode_all)
+        if not bad:
+            return
+        _refuse(self.on_bad_image, f"{len(bad)} picture{'s' if len(bad) > 1 else ''} cannot be used", bad.values())
+        self.pairs = [pair for pair in self.pairs if pair.source not in bad and pair.target not in bad]
+        if not self.pairs:
+            raise PspkitError(
+                f"none of the {len(bad)} pictures can be used, the first because: {next(iter(bad.values()))}"
+            )
+
+
+def _refuse(on_bad_image: str, what: str, which: Iterable[str], shown: int = 5) -> None:
+    which = list(which)
+    message = "\n  ".join([f"{what}:", *which[:shown]])
+    if len(which) > shown:
+        message += f"\n  and {len(which) - shown} more"
+    if on_bad_image == "skip":
+        warnings.warn(f"skipped: {message}", stacklevel=2)
+        return
+    raise PspkitError(f"{message}\nRepair them, take them away, or leave them out with on_bad_image='skip'.")

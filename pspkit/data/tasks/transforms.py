@@ -1,0 +1,188 @@
+"""What the tasks do to a picture before the network sees it, and how its source is shown to people.
+
+Random choices come from torch's generator, so that one seed governs them all.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional
+
+from pspkit.data.labels import LABELS, check_labels, palette
+from pspkit.errors import PspkitError, check_choice
+
+MASKS = ("rectangles", "strokes", "half")
+
+
+class ToOneHot(v2.Transform):
+    """A label map as one 0/1 channel per class, so that no class number is read as a quantity.
+
+        x[c, i, j] = 1 if labels[i, j] = c else 0
+
+    Takes `LabelMap`s or plain tensors of whole numbers (..., H, W); gives float32 (..., n_classes, H, W).
+
+    Args:
+        n_classes: how many classes there are; 19 in CelebAMask-HQ.
+
+    Raises:
+        PspkitError: a class number outside the range.
+
+    Source: Richardson et al. 2021, section 4.3.
+    """
+
+    def __init__(self, n_classes: int = len(LABELS)):
+        super().__init__()
+        self.n_classes = n_classes
+
+    def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
+        """One label map; transforms v2 call this for each map they are given."""
+        labels = inpt.as_subclass(Tensor)
+        check_labels("labels", labels, self.n_classes)
+        # functional.one_hot would pass through eight bytes a channel and pixel.
+        numbers = torch.arange(self.n_classes, device=labels.device)[:, None, None]
+        return (labels.unsqueeze(-3) == numbers).float()
+
+
+def to_unit(image: Tensor) -> Tensor:
+    """An image, uint8 or float in [0, 1], as a plain float32 tensor in [0, 1]."""
+    return functional.to_dtype(image, torch.float32, scale=True).as_subclass(Tensor)
+
+
+def normalise(image: Tensor) -> Tensor:
+    """An image (C, H, W), uint8 or float in [0, 1], as float32 in [-1, 1]."""
+    half = [0.5] * image.shape[-3]
+    return functional.normalize(to_unit(image), half, half)
+
+
+def bicubic_down(image: Tensor, factor: int) -> Tensor:
+    """Makes an image smaller by a whole factor, anti-aliased; factor 1 leaves it alone.
+
+    Args:
+        image: float (C, H, W) in [0, 1].
+        factor: from 1 to the image's side.
+
+    Returns:
+        float (C, H // factor, W // factor), clamped and rounded to 8 bits where the factor is above 1.
+
+    Raises:
+        PspkitError: another factor.
+    """
+    side = min(image.shape[-2:])
+    if not isinstance(factor, int) or not 1 <= factor <= side:
+        raise PspkitError(f"factor: got {factor!r}, needs a whole number from 1 to the picture's side, {side}.")
+    if factor == 1:
+        return image
+    size = [length // factor for length in image.shape[-2:]]
+    small = functional.resize(image, size, InterpolationMode.BICUBIC, antialias=True)
+    return (small.clamp(0, 1) * 255).round() / 255
+
+
+def low_resolution(image: Tensor, factor: int) -> Tensor:
+    """An image (C, H, W) made smaller and brought back bilinearly to its size, float32 in [-1, 1].
+
+    Source: Richardson et al. 2021, section 4.4 and appendix.
+    """
+    image = to_unit(image)
+    return normalise(functional.resize(bicubic_down(image, factor), list(image.shape[-2:]), antialias=True))
+
+
+def grey(image: Tensor) -> Tensor:
+    """An image (3, H, W) as three equal channels of its luma, float32 in [-1, 1]."""
+    return normalise(functional.rgb_to_grayscale(to_unit(image), num_output_channels=3))
+
+
+def hide(image: Tensor, mask: Image.Image | Tensor | str | None) -> Tensor:
+    """An image with a part taken away, and the mask beside it.
+
+    Args:
+        image: uint8 or float in [0, 1], (3, H, W).
+        mask: what is missing: a name of `MASKS` to draw one, a PIL image (white is missing), or a tensor (H, W) or
+            (1, H, W) of 0 and 1 (missing).
+
+    Returns:
+        float32 (4, H, W): the image in [-1, 1], 0 where it is missing, and the mask of 0 and 1.
+
+    Raises:
+        PspkitError: no mask, or something that is none.
+    """
+    size = image.shape[-2:]
+    if isinstance(mask, str):
+        mask = draw_mask(mask, size)
+    elif isinstance(mask, Image.Image):
+        mask = torch.from_numpy(np.array(mask.convert("L")) > 127)
+    if not isinstance(mask, Tensor) or mask.ndim not in (2, 3) or mask.shape[:-2] not in ((), (1,)):
+        came = f"a tensor of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else f"{mask!r}"
+        raise PspkitError(
+            f"mask: got {came}, needs a picture whose white is what is missing, a tensor (H, W) of 0 and 1, or one of"
+            f" {', '.join(map(repr, MASKS))}."
+        )
+    mask = tv_tensors.Image(mask.reshape(1, *mask.shape[-2:]).float())
+    mask = functional.resize(mask, list(size), InterpolationMode.NEAREST_EXACT).as_subclass(Tensor)
+    return torch.cat([normalise(image) * (1 - mask), mask])
+
+
+def draw_mask(kind: str, size: tuple[int, int]) -> Tensor:
+    """Draws a mask at random: float (H, W), 1 where the picture is missing.
+
+    Args:
+        kind: "rectangles", "strokes" (of a broad pen) or "half" (one side of the picture).
+        size: height and width.
+
+    Raises:
+        PspkitError: an unknown kind.
+    """
+    check_choice("mask", kind, MASKS)
+    height, width = size
+    if kind == "half":
+        mask = torch.zeros(height, width, device="cpu")
+        side = _whole(0, 4)
+        (mask[:, : width // 2], mask[:, width // 2 :], mask[: height // 2], mask[height // 2 :])[side].fill_(1)
+        return mask
+    canvas = Image.new("L", (width, height))
+    pen = ImageDraw.Draw(canvas)
+    for _ in range(_whole(1, 4)):
+        if kind == "rectangles":
+            w, h = _whole(width // 8, width // 2), _whole(height // 8, height // 2)
+            x, y = _whole(0, width - w + 1), _whole(0, height - h + 1)
+            pen.rectangle((x, y, x + w - 1, y + h - 1), fill=1)
+        else:
+            points = [(_whole(0, width), _whole(0, height)) for _ in range(_whole(3, 6))]
+            breadth = _whole(width // 16, width // 8)
+            pen.line(points, fill=1, width=breadth, joint="curve")
+            for x, y in points:
+                pen.circle((x, y), breadth / 2, fill=1)
+    return torch.from_numpy(np.array(canvas)).float()
+
+
+def _whole(low: int, high: int) -> int:
+    return int(torch.randint(low, max(high, low + 1), ()))
+
+
+def show_picture(source: Tensor) -> Tensor:
+    """RGB sources (N, 3, H, W) in [-1, 1] as they are."""
+    return source
+
+
+def show_sketch(source: Tensor) -> Tensor:
+    """Sketches (N, 1, H, W) in [0, 1] as grey pictures (N, 3, H, W) in [-1, 1]."""
+    return (source * 2 - 1).expand(-1, 3, -1, -1)
+
+
+def show_labels(source: Tensor) -> Tensor:
+    """One-hot label maps (N, 19, H, W) in the colours of `pspkit.data.labels`, (N, 3, H, W) in [-1, 1]."""
+    colours = palette().to(source.device)[source.argmax(1)].movedim(-1, 1)
+    return normalise(colours)
+
+
+def show_masked(source: Tensor) -> Tensor:
+    """Pictures with a mask (N, 4, H, W) as pictures (N, 3, H, W) in [-1, 1], hatched where they are missing."""
+    picture, mask = source[:, :3], source[:, 3:]
+    rows, columns = (torch.arange(length, device=source.device) for length in source.shape[-2:])
+    period = max(4, source.shape[-1] // 16)
+    hatch = ((rows[:, None] + columns) % period < period / 4).float() * 0.8 - 0.2
+    return torch.where(mask > 0, hatch, picture)

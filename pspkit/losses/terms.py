@@ -1,0 +1,222 @@
+"""What the encoder is trained on: likeness in pixels, in features and as a person, and codes near the average.
+
+Source: Richardson et al. 2021, section 3.2.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Protocol, Self
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pspkit.errors import PspkitError, check_registered, check_tensor
+from pspkit.losses.identity import FACE_BOX, Box, IdentityLoss, MocoLoss, freeze
+from pspkit.losses.perceptual import SMALLEST_SIDE, load_lpips
+
+
+class LossTerm(Protocol):
+    """What is asked of a loss term of your own: a function, or an `nn.Module`, that is called so."""
+
+    def __call__(self, output: Tensor, target: Tensor, codes: Tensor) -> Tensor:
+        """Compares pictures.
+
+        Args:
+            output: (N, 3, H, W), about [-1, 1]; gradients flow through it.
+            target: (N, 3, H, W) in [-1, 1].
+            codes: (N, n_styles, style_dim), those that gave the output; gradients flow through them.
+
+        Returns:
+            One number, the mean over the pictures; less is better.
+        """
+
+
+TERMS: dict[str, Callable[[], LossTerm]] = {}  # those of one's own, by name: what makes them
+
+
+def register_loss(name: str) -> Callable[[LossTerm], LossTerm]:
+    """A decorator that makes a loss term known under a name, by which `LossWeights` and `Run` give it a weight.
+
+    Args:
+        name: none of `LossWeights`' own.
+
+    Returns:
+        What decorates a function, which is then called as it is, or a class, which is built without arguments where
+        the term has a weight. A module among them is moved to the device, and its weights are frozen.
+
+    Raises:
+        PspkitError: the name is one of ours.
+    """
+    if name in OUR_TERMS:
+        raise PspkitError(f"{name}: is a loss of the paper already. Choose another name.")
+
+    def register(term: LossTerm) -> LossTerm:
+        TERMS[name] = term if isinstance(term, type) else lambda: term
+        return term
+
+    return register
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each loss counts; 0 leaves it out. The domain knows where the face lies in the picture.
+
+    Source: Richardson et al. 2021, section 3.2 and appendix.
+    """
+
+    lpips: float = 0.8
+    l2: float = 1.0
+    identity: float = 0.1
+    w_norm: float = 0.005
+    lpips_crop: float = 0.0  # on the inner face only
+    l2_crop: float = 0.0
+    moco: float = 0.0  # instead of identity, where the pictures show no faces
+    own: Mapping[str, float] = field(default_factory=dict, repr=False)  # of terms that `register_loss` made known
+
+    def counted(self) -> dict[str, float]:
+        """The losses that have a weight, with it: ours, then one's own."""
+        every = {name: getattr(self, name) for name in OUR_TERMS} | dict(self.own)
+        return {name: weight for name, weight in every.items() if weight}
+
+    def changed(self, weights: Mapping[str, float]) -> Self:
+        """A copy in which some losses, by name, have other weights.
+
+        Raises:
+            UnregisteredError: there is no loss of a name.
+        """
+        for name in weights:
+            check_registered("loss", name, (*OUR_TERMS, *TERMS))
+        ours = {name: weight for name, weight in weights.items() if name in OUR_TERMS}
+        own = {name: weight for name, weight in weights.items() if name not in OUR_TERMS}
+        return replace(self, **ours, own={**self.own, **own})
+
+
+OUR_TERMS = tuple(entry.name for entry in fields(LossWeights) if entry.name != "own")
+
+
+def w_norm(codes: Tensor, average: Tensor | None = None) -> Tensor:
+    """How far codes lie from the average latent: mean_n ‖codes_n - average‖, the norm over all styles together.
+
+    Args:
+        codes: (N, n_styles, style_dim).
+        average: (n_styles, style_dim), where the model starts from it; else the norm of the codes themselves.
+
+    Raises:
+        PspkitError: an argument has another shape or is not floating-point.
+
+    Source: Richardson et al. 2021, section 3.2.
+    """
+    check_tensor("codes", codes, ("N", "n_styles", "style_dim"))
+    if average is not None:
+        check_tensor("average", average, tuple(codes.shape[1:]))
+        codes = codes - average
+    return codes.flatten(1).norm(dim=1).mean()
+
+
+class PSPLoss(nn.Module):
+    """The weighted sum of a task's losses: total = sum_i weight_i loss_i. A loss of weight 0 is not even built.
+
+    Every network in it is frozen and stays in evaluation mode; gradients reach the output and the codes alone.
+
+    Args:
+        weights: of the task.
+        identity_network: as `IdentityLoss` takes it; needed where identity has a weight.
+        face_box: where the face lies, for identity and for the losses on the inner face.
+        moco_path: as `MocoLoss` takes it; needed where moco has a weight.
+        lpips_trunk: as `load_lpips` takes it.
+
+    Raises:
+        PspkitError: no weight at all, weights for both identity and MoCo, or a network that is needed is not given.
+
+    Source: Richardson et al. 2021, section 3.2.
+    """
+
+    def __init__(
+        self,
+        weights: LossWeights,
+        identity_network: nn.Module | None = None,
+        face_box: Box = FACE_BOX,
+        moco_path: str | Path | None = None,
+        lpips_trunk: str = "alexnet",
+    ) -> None:
+        super().__init__()
+        if not weights.counted():
+            raise PspkitError("weights: every one is 0, so nothing would be learned. Give at least one loss a weight.")
+        if weights.identity and weights.moco:
+            raise PspkitError(
+                f"weights: identity is {weights.identity} and moco {weights.moco}, but one takes the other's place."
+                " Set moco=0 for faces, identity=0 for anything else."
+            )
+        if weights.identity and identity_network is None:
+            raise PspkitError(
+                f"identity_network: none, but identity has the weight {weights.identity}."
+                " Give a face-recognition network, or set identity=0."
+            )
+        if weights.moco and moco_path is None:
+            raise PspkitError(
+                f"moco_path: none, but moco has the weight {weights.moco}."
+                " Give the path of MoCo v2's ResNet-50, which is not fetched, or set moco=0."
+            )
+        self.weights, self.face_box = weights, face_box
+        self.lpips = load_lpips(lpips_trunk) if weights.lpips or weights.lpips_crop else None
+        self.identity = IdentityLoss(identity_network, face_box) if weights.identity else None
+        self.moco = MocoLoss(moco_path) if weights.moco else None
+        self._own = {name: self._make_own(name) for name, weight in weights.own.items() if weight}
+
+    def train(self, mode: bool = True) -> Self:
+        """Stays in evaluation mode: with the batch's statistics the networks would measure something else."""
+        return super().train(False)
+
+    def forward(
+        self, output: Tensor, target: Tensor, codes: Tensor, average: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compares pictures.
+
+        Args:
+            output: (N, 3, H, W), about [-1, 1].
+            target: (N, 3, H, W) in [-1, 1].
+            codes: (N, n_styles, style_dim), those that gave the output.
+            average: (n_styles, style_dim), where the model starts from it; as `w_norm` takes it.
+
+        Returns:
+            The weighted sum, and each loss by its name in `LossWeights.counted`, before weighting; detach them to log
+            them.
+
+        Raises:
+            PspkitError: an argument has another shape, is not floating-point, or is too small for LPIPS.
+        """
+        check_tensor("output", output, ("N", 3, "H", "W"))
+        check_tensor("target", target, tuple(output.shape))
+        check_tensor("codes", codes, (len(output), "n_styles", "style_dim"))
+        target = target.detach()
+        measures = {
+            "lpips": lambda: self._perceptual(output, target),
+            "l2": lambda: F.mse_loss(output, target),
+            "identity": lambda: self.identity(output, target),
+            "w_norm": lambda: w_norm(codes, average),
+            "lpips_crop": lambda: self._perceptual(self.face_box.crop(output), self.face_box.crop(target)),
+            "l2_crop": lambda: F.mse_loss(self.face_box.crop(output), self.face_box.crop(target)),
+            "moco": lambda: self.moco(output, target),
+        }
+        weights = self.weights.counted()
+        parts = {
+            name: measures[name]() if name in measures else self._own[name](output, target, codes) for name in weights
+        }
+        return sum(weight * parts[name] for name, weight in weights.items()), parts
+
+    def _make_own(self, name: str) -> LossTerm:
+        check_registered("loss", name, (*OUR_TERMS, *TERMS))
+        term = TERMS[name]()
+        if isinstance(term, nn.Module):
+            self.add_module(f"own_{name}", freeze(term))
+        return term
+
+    def _perceptual(self, output: Tensor, target: Tensor) -> Tensor:
+        if min(output.shape[2:]) < SMALLEST_SIDE:
+            height, width = output.shape[2:]
+            raise PspkitError(
+                f"output: LPIPS would see {height}x{width} pixels, and needs {SMALLEST_SIDE} a side."
+                " Enlarge the pictures, or set the weights of lpips and lpips_crop to 0."
+            )
+        return self.lpips(output, target).mean()

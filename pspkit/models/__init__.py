@@ -1,0 +1,1 @@
+"""Networks: backbone, encoders, the two decoders and the identity networks."""

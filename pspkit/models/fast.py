@@ -1,0 +1,143 @@
+"""A faster encoder for inference: the same function, rearranged once its weights are frozen.
+
+- The norm after a convolution becomes part of it; so does the norm before one, borders included.
+- map2style blocks that read the same map run as one: their first convolutions side by side, the later ones as groups.
+- Channels-last maps, steps in place, and a choice of precision.
+"""
+
+import copy
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from pspkit.errors import PspkitError
+from pspkit.models.backbone import BottleneckIR
+from pspkit.models.encoders import Encoder, GradualStyleBlock, GradualStyleEncoder, style_level
+
+
+class FastUnit(nn.Module):
+    """An IR or IR-SE unit without norms.
+
+    The first norm, a x + b, meets a convolution that pads with zeros: a goes into the weights; what b adds, less at
+    the border than inside, is kept as a map.
+    """
+
+    def __init__(self, unit: BottleneckIR, side: int):
+        super().__init__()
+        norm, self.conv1, self.prelu, conv2, last_norm, *se = unit.res_layer
+        shortcut = unit.shortcut_layer
+        self.shortcut = fuse_conv_bn_eval(*shortcut) if isinstance(shortcut, nn.Sequential) else shortcut
+        self.conv2 = fuse_conv_bn_eval(conv2, last_norm)
+        self.se = nn.ModuleList(se)
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        shift = norm.bias - norm.running_mean * scale
+        self.register_buffer("shift", self.conv1(shift[None, :, None, None].expand(1, -1, side, side)))
+        self.conv1.weight.mul_(scale[:, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(self.prelu(self.conv1(x).add_(self.shift)))
+        for se in self.se:
+            y.mul_(se.gates(y))
+        return y.add_(self.shortcut(x))
+
+
+class FastMap2Style(nn.Module):
+    """The map2style blocks that read one map, as one.
+
+    The last convolution meets a map of 2x2 cells with the lower right 2x2 taps of its kernel alone: a matrix product.
+    """
+
+    def __init__(self, blocks: list[GradualStyleBlock]):
+        super().__init__()
+        self.convs = nn.ModuleList()
+        *body, last = zip(*(block.convs[::2] for block in blocks), strict=True)
+        for index, layers in enumerate(body):
+            groups = len(blocks) if index else 1
+            channels = groups * layers[0].in_channels, len(blocks) * layers[0].out_channels
+            conv = skip_init(nn.Conv2d, *channels, 3, 2, 1, groups=groups)
+            conv.weight = nn.Parameter(torch.cat([layer.weight for layer in layers]))
+            conv.bias = nn.Parameter(torch.cat([layer.bias for layer in layers]))
+            self.convs.append(conv)
+        linears = [block.linear for block in blocks]
+        self.last_weight = nn.Parameter(torch.stack([layer.weight[:, :, 1:, 1:].flatten(1) for layer in last]))
+        self.last_bias = nn.Parameter(torch.stack([layer.bias for layer in last]))
+        self.weight = nn.Parameter(torch.stack([layer.weight * layer.scale for layer in linears]))
+        self.bias = nn.Parameter(torch.stack([layer.bias * layer.lr_mul for layer in linears]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_c, spatial, spatial) to codes (N, blocks, style_dim)."""
+        for conv in self.convs:
+            x = F.leaky_relu_(conv(x))
+        cells = x.reshape(len(x), -1, self.last_weight.shape[-1]).expand(-1, len(self.weight), -1)
+        x = F.leaky_relu_(torch.einsum("nhi,hoi->nho", cells, self.last_weight) + self.last_bias)
+        return torch.einsum("nhi,hoi->nho", x, self.weight) + self.bias
+
+
+class FastEncoder(nn.Module):
+    """An encoder's frozen copy; takes and returns what the encoder does. Made by `fast_encoder`."""
+
+    def __init__(self, encoder: Encoder, dtype: torch.dtype):
+        super().__init__()
+        self.config, self.dtype = encoder.config, dtype
+        self.n_styles, self.style_dim = self.config.n_styles, self.config.style_dim
+        self.input_nc, self.input_size = self.config.input_nc, self.config.input_size
+        self.encoder = encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
+        if self.config.backbone == "resnet_ir":  # MobileFaceNet's norms are folded into its convolutions already
+            self._fold_norms(encoder)
+        self.map2style = nn.ModuleList()
+        if isinstance(encoder, GradualStyleEncoder):
+            for _, styles in groupby(range(self.config.n_styles), style_level):
+                self.map2style.append(FastMap2Style([encoder.styles[style] for style in styles]))
+            del encoder.styles
+        self.eval().requires_grad_(False).to(dtype, memory_format=torch.channels_last)
+
+    def _fold_norms(self, encoder: Encoder) -> None:
+        conv, norm, prelu = encoder.input_layer
+        encoder.input_layer = nn.Sequential(fuse_conv_bn_eval(conv, norm), prelu)
+        side = self.config.input_size
+        for index, unit in enumerate(encoder.body):
+            encoder.body[index] = FastUnit(unit, side)
+            side //= unit.res_layer[3].stride[0]
+
+    def train(self, mode: bool = True) -> "FastEncoder":
+        if mode:
+            raise PspkitError("fast_encoder: its copy is frozen and cannot be trained. Train the encoder it came from.")
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """As the encoder's, but without gradients.
+
+        Raises:
+            PspkitError: another shape, not floating-point, or an input that needs a gradient.
+        """
+        self.encoder.check_input(x)
+        if x.requires_grad:
+            raise PspkitError("x: needs a gradient, which the fast path does not carry. Use the encoder it came from.")
+        maps = self.encoder.stages(x.to(self.dtype, memory_format=torch.channels_last))
+        if not self.map2style:
+            return self.encoder.codes(maps).float()
+        levels = self.encoder.pyramid(*maps[-3:])
+        return torch.cat([blocks(level) for blocks, level in zip(self.map2style, levels, strict=False)], 1).float()
+
+
+def fast_encoder(encoder: Encoder, dtype: torch.dtype = torch.bfloat16, compile: bool = False) -> FastEncoder:
+    """Makes the frozen, faster copy of an encoder; the encoder stays as it is.
+
+    Args:
+        encoder: any of the three kinds, its weights loaded.
+        dtype: precision inside; torch.float32 keeps the codes to rounding, torch.bfloat16 to about a hundredth.
+        compile: also fuses what is left with torch.compile. The first call then takes a minute or so, and on a CPU
+            needs a C++ compiler.
+
+    Returns:
+        A module that takes and returns what the encoder does.
+    """
+    fast = FastEncoder(encoder, dtype)
+    if compile:
+        fast.compile(fullgraph=True)
+    return fast

@@ -1,0 +1,219 @@
+"""Encoders and decoders by name: what pSp asks of each, and how one of your own joins ours.
+
+    @register_decoder("tiny")
+    class TinyDecoder(nn.Module): ...
+
+A registered class is trained, saved, loaded and used like ours.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import make_dataclass
+from functools import wraps
+from itertools import chain
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from pspkit.config import EncoderConfig
+from pspkit.errors import PspkitError, check_registered
+from pspkit.models.encoders import ENCODERS, Encoder
+from pspkit.models.mobile_stylegan import MobileStyleGAN
+from pspkit.models.stylegan2 import Generator
+from pspkit.storage.checkpoints import Pretrained
+from pspkit.storage.checkpoints.pretrained import CONFIG_TYPES, Config
+
+
+class AnyDecoder(Protocol):
+    """What pSp asks of a decoder. It is an `nn.Module`; nothing else of it is used.
+
+    A decoder may also have what makes refinement quick: `preview_sides`, and a `preview` that draws small pictures, as
+    those of `MobileStyleGAN`.
+
+    Attributes:
+        n_styles: how many codes one picture takes.
+        style_dim: length of z and of each code.
+        size: side of its pictures, pixels.
+    """
+
+    n_styles: int
+    style_dim: int
+    size: int
+
+    def mapping(self, z: Tensor) -> Tensor:
+        """Standard normal z (N, style_dim) to codes w (N, style_dim)."""
+
+    def synthesis(self, w_plus: Tensor, noise: str = "fixed") -> Tensor:
+        """W+ codes (N, n_styles, style_dim) to pictures (N, 3, size, size), about [-1, 1].
+
+        pSp passes `noise` only where a caller asks for noise that is not fixed.
+        """
+
+
+class AnyEncoder(Protocol):
+    """What pSp asks of an encoder. It is an `nn.Module`; nothing else of it is used.
+
+    A registered encoder is built with these four attributes as keyword arguments.
+
+    Attributes:
+        n_styles: how many codes it gives to one picture.
+        style_dim: length of each code.
+        input_nc: channels of its input.
+        input_size: side of its input, pixels.
+    """
+
+    n_styles: int
+    style_dim: int
+    input_nc: int
+    input_size: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures (N, input_nc, input_size, input_size) to codes.
+
+        Returns:
+            (N, n_styles, style_dim), or (N, style_dim) where one code serves every style. They are offsets from the
+            average latent, unless the model is told otherwise.
+        """
+
+
+ENCODER_SIZES = tuple(AnyEncoder.__annotations__)
+DECODERS: dict[str, type[nn.Module]] = {"stylegan2": Generator, "mobile_stylegan": MobileStyleGAN}
+CLASSES: dict[type, type[nn.Module]] = {EncoderConfig: Encoder, **{cls.config_type: cls for cls in DECODERS.values()}}
+
+
+def register_decoder(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
+    """A class decorator that makes a decoder known under a name.
+
+    The arguments of its constructor, which must be numbers, strings or tuples of them, are stored with its weights.
+    The class gains `save_pretrained` and `from_pretrained`.
+
+    Args:
+        name: what `Run(decoder=...)` calls it; it is then built with the defaults of its constructor.
+
+    Raises:
+        PspkitError: the class lacks a method of `AnyDecoder`, its constructor cannot be stored, or the name is taken.
+    """
+    return lambda cls: _register(cls, name, DECODERS, AnyDecoder)
+
+
+def register_encoder(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
+    """A class decorator that makes an encoder known under a name; otherwise as `register_decoder`.
+
+    Args:
+        name: what `Run(kind=...)` calls it; it is then built with `n_styles`, `style_dim`, `input_nc` and `input_size`.
+
+    Raises:
+        PspkitError: the constructor does not take these four, it cannot be stored, or the name is taken.
+    """
+
+    def register(cls: type[nn.Module]) -> type[nn.Module]:
+        lacking = [size for size in ENCODER_SIZES if size not in inspect.signature(cls).parameters]
+        if lacking:
+            raise PspkitError(
+                f"{cls.__name__}: its constructor does not take {', '.join(lacking)}. An encoder is built with"
+                f" {', '.join(ENCODER_SIZES)}."
+            )
+        return _register(cls, name, ENCODERS, AnyEncoder)
+
+    return register
+
+
+def build_part(config: Config) -> nn.Module:
+    """The encoder or decoder that a stored configuration describes, with fresh weights."""
+    return CLASSES[type(config)].from_config(config)
+
+
+def build_encoder(sizes: EncoderConfig) -> nn.Module:
+    """An encoder with fresh weights, ours or a registered one.
+
+    Args:
+        sizes: its kind, a key of `ENCODERS`, and every size; one of your own takes the four of `AnyEncoder`.
+
+    Raises:
+        UnregisteredError: no encoder of this kind is registered.
+    """
+    check_registered("kind", sizes.kind, ENCODERS)
+    cls = ENCODERS[sizes.kind]
+    if cls.config_type is EncoderConfig:
+        return Encoder.from_config(sizes)
+    return cls(**{name: getattr(sizes, name) for name in ENCODER_SIZES})
+
+
+def check_part(argument: str, part: nn.Module, asked: type) -> None:
+    """Refuses an encoder or decoder that lacks something that is asked of it.
+
+    Raises:
+        PspkitError: names the argument and what is lacking.
+    """
+    if lacking := _lacking(part, _members(asked)):
+        raise PspkitError(
+            f"{argument}: {type(part).__name__} has no {', '.join(lacking)}. See {asked.__module__}.{asked.__name__}."
+        )
+
+
+def example_tensor(module: nn.Module) -> Tensor:
+    """A tensor of a module, for its device and its precision; an empty one where the module has none."""
+    return next(chain(module.parameters(), module.buffers()), torch.empty(0, device="cpu"))
+
+
+def _register(cls: type[nn.Module], name: str, table: dict[str, type], asked: type) -> type[nn.Module]:
+    if lacking := _lacking(cls, [member for member in _members(asked) if member not in asked.__annotations__]):
+        raise PspkitError(
+            f"{cls.__name__}: has no method {', '.join(lacking)}. See {asked.__module__}.{asked.__name__}."
+        )
+    config_name = f"{cls.__name__}Config"
+    for place, key in ((table, name), (CONFIG_TYPES, config_name)):
+        taken = place.get(key)
+        if taken and (taken.__module__, taken.__qualname__) not in _names(cls, config_name):
+            raise PspkitError(
+                f"{cls.__name__}: {key} is registered already, by {taken.__module__}. Choose another name."
+            )
+    signature = inspect.Signature() if cls.__init__ is nn.Module.__init__ else inspect.signature(cls)
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+        raise PspkitError(
+            f"{cls.__name__}: its constructor takes arguments without names, which cannot be stored. Name each of them."
+        )
+    config_type = make_dataclass(config_name, list(signature.parameters), frozen=True)
+    config_type.__module__ = cls.__module__
+
+    class Registered(*((cls,) if issubclass(cls, Pretrained) else (Pretrained, cls))):
+        @wraps(cls.__init__)
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            arguments = signature.bind(*args, **kwargs)
+            arguments.apply_defaults()
+            super().__init__(*args, **kwargs)
+            self._built_with = config_type(**arguments.arguments)
+
+        @property
+        def saved_config(self) -> Config:
+            return self._built_with
+
+        @classmethod
+        def from_config(cls, config: Config) -> nn.Module:
+            with torch.device("cpu"):  # also where an outline is wanted: its constructor may compute
+                return cls(**vars(config))
+
+    Registered.config_type = config_type
+    if issubclass(cls, Encoder):
+        Registered.kind = name
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(Registered, attribute, getattr(cls, attribute))
+    table[name] = CLASSES[config_type] = Registered
+    CONFIG_TYPES[config_name] = config_type
+    return Registered
+
+
+def _names(cls: type, config_name: str) -> tuple[tuple[str, str], ...]:
+    """How the class and its configuration are called, by which a cell that is run twice is told from a rival."""
+    return (cls.__module__, cls.__qualname__), (cls.__module__, config_name)
+
+
+def _members(asked: type) -> list[str]:
+    methods = [name for name, value in vars(asked).items() if inspect.isfunction(value) and not name.startswith("_")]
+    return [*methods, *asked.__annotations__]
+
+
+def _lacking(part: Any, members: list[str]) -> list[str]:
+    return [member for member in members if not hasattr(part, member)]

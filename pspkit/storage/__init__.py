@@ -1,0 +1,1 @@
+"""Files: weights and codes, fetched assets, atomic writing."""

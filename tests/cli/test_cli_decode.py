@@ -1,0 +1,39 @@
+"""`pspkit decode`."""
+
+import numpy as np
+import torch
+
+from pspkit.storage.checkpoints import save_codes
+from tests.cli.running import SAMPLES, names, pixels, run
+
+
+def test_codes_that_translate_saved(model, photos, tmp_path, capsys):
+    given = ("translate", "--task", "encode", "--model", model, "--save-codes", "--out", tmp_path / "out", photos)
+    assert run(*given) == 0
+    codes = sorted((tmp_path / "out").glob("*.safetensors"))
+    assert run("decode", *codes, "--model", model, "--out", tmp_path / "again") == 0
+    assert capsys.readouterr().out.endswith(f"3 files written to {tmp_path / 'again'}\n")
+    for name in ("0.png", "1.png", "2.png"):
+        assert np.abs(pixels(tmp_path / "out" / name) - pixels(tmp_path / "again" / name)).max() <= 1
+
+
+def test_generated_faces(faces, tmp_path):
+    assert run("decode", f"{SAMPLES}:2", "--domain", "faces", "--out", tmp_path) == 0
+    assert names(tmp_path) == ["codes-2.png"]
+    assert pixels(tmp_path / "codes-2.png").shape == (1024, 1024, 3)
+
+
+def test_some_left_out_is_exit_code_3_and_all_is_1(model, tmp_path, capsys):
+    save_codes(tmp_path / "good.safetensors", torch.randn(1, 64), "w")
+    given = ("decode", "--model", model, "--out", tmp_path / "out")
+    assert run(*given, tmp_path / "good.safetensors", SAMPLES) == 3
+    assert "1 input left out:\n" in capsys.readouterr().out
+    assert run(*given, SAMPLES, tmp_path / "none.safetensors") == 1
+
+
+def test_two_files_of_one_picture(model, tmp_path, capsys):
+    for folder in ("a", "b"):
+        save_codes(tmp_path / folder / "codes.safetensors", torch.randn(1, 64), "w")
+    given = [tmp_path / folder / "codes.safetensors" for folder in ("a", "b")]
+    assert run("decode", *given, "--model", model, "--out", tmp_path / "out") == 1
+    assert f"{given[0]} and {given[1]} would both become {tmp_path / 'out/codes.png'}" in capsys.readouterr().err

@@ -1,0 +1,77 @@
+"""`pspkit evaluate`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pspkit.cli import main
+from pspkit.config import CONFIGS
+from pspkit.inference import models
+from pspkit.psp import PSP
+
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A small model that has learned nothing."""
+    PSP.from_config(CONFIGS["smoke"]).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_figures_of_drawn_faces_and_of_photographs(model, tmp_path, capsys):
+    folder = tmp_path / "people"
+    folder.mkdir()
+    for name in ("hopper", "collins"):
+        (folder / f"{name}.jpg").write_bytes((SAMPLES / f"{name}.jpg").read_bytes())
+    (folder / "torn.jpg").write_bytes(b"no picture")
+    file = tmp_path / "figures.json"
+    command = ["evaluate", str(model), "--drawn", "3", "--photographs", str(folder), "--json", str(file)]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "drawn: 3 faces" in printed and "people: 2 faces" in printed
+    assert "left out: " in printed and "torn.jpg: cannot be read" in printed
+    assert "mean face" in printed and "LPIPS 128" in printed
+    record = json.loads(file.read_text())
+    assert record["precision"] == "float32" and [one["name"] for one in record["sets"]] == ["drawn", "people"]
+    drawn, people = (one["figures"] for one in record["sets"])
+    assert "codes" in drawn and "codes" not in people
+    assert all(figure["low"] <= figure["mean"] <= figure["high"] for figure in people.values())
+
+
+def test_an_encoder_alone_is_put_before_the_domain_s_decoder(model, tmp_path, monkeypatch):
+    psp = PSP.from_pretrained(model)
+    psp.encoder.save_pretrained(tmp_path / "encoder")
+    monkeypatch.setattr(type(models.get_domain("faces")), "decoder", lambda *_: (psp.decoder, psp.latent_avg))
+    assert main(["evaluate", str(tmp_path / "encoder"), "--drawn", "2"]) == 0
+
+
+def test_without_a_model_it_is_the_one_that_comes_with_faces(faces, tmp_path, capsys):
+    file = tmp_path / "figures.json"
+    assert main(["evaluate", "--drawn", "2", "--json", str(file)]) == 0
+    assert "drawn: 2 faces" in capsys.readouterr().out
+    assert json.loads(file.read_text())["model"] == "faces"
+
+
+def test_refinement_comes_nearer(model, tmp_path):
+    file = tmp_path / "figures.json"
+    assert main(["evaluate", str(model), "--drawn", "2", "--refine", "10", "--json", str(file)]) == 0
+    record = json.loads(file.read_text())
+    drawn = record["sets"][0]
+    assert record["refine"] == 10
+    assert drawn["figures"]["mse"]["mean"] < drawn["mean_face"]["mse"]["mean"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--drawn", "0"], "pspkit: --drawn: 0, and no --photographs"),
+        (["--precision", "int8"], "pspkit: --precision: got 'int8'"),
+        (["--refine", "-1"], "pspkit: --batch, --drawn and --refine: need"),
+        (["--batch", "0"], "pspkit: --batch, --drawn and --refine: need at least 1, 0 and 0."),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(options, message, capsys):
+    assert main(["evaluate", *options]) == 1
+    assert capsys.readouterr().err.startswith(message)
