@@ -22,13 +22,12 @@ from pspkit.domains import WEIGHTS
 from pspkit.inference.evaluation import SIDE, decode, unseen_codes
 from pspkit.inference.models import find_psp
 from pspkit.losses.identity import IdentityLoss
-from pspkit.models.encoders import GradualStyleEncoder
 from pspkit.models.mobile_facenet import load_mobile_facenet
 from pspkit.psp import PSP
 from pspkit.storage.checkpoints.files import write_text
 from tools.cards import write_overview
 from tools.origins import FACES_ENCODE
-from tools.train_faces import INPUT_SIDE, MAP2STYLE_WIDTH, read_pieces
+from tools.train_faces import new_encoder, read_pieces
 
 FOLDER = WEIGHTS / FACES_ENCODE
 PHOTOGRAPHS = ("collins_aligned.jpg", "hopper_aligned.jpg")  # of data/samples: works of the United States government
@@ -56,9 +55,7 @@ REMARKS = (
 
 def store_model(run: Path) -> None:
     """Joins the pieces of a training to one model in half precision."""
-    encoder = GradualStyleEncoder(
-        n_styles=16, input_size=INPUT_SIDE, map2style_width=MAP2STYLE_WIDTH, backbone="mobile_facenet"
-    )
+    encoder = new_encoder()
     encoder.load_state_dict(read_pieces(run))
     for parameter in encoder.parameters():
         parameter.data = parameter.half()

@@ -146,9 +146,7 @@ class Run:
 
     def _encoder(self, start: Path | None) -> GradualStyleEncoder:
         torch.manual_seed(0)
-        encoder = GradualStyleEncoder(
-            n_styles=16, input_size=INPUT_SIDE, map2style_width=MAP2STYLE_WIDTH, backbone="mobile_facenet"
-        )
+        encoder = new_encoder()
         if start:
             encoder.load_state_dict(read_pieces(start))
             return encoder.to(self.device)
@@ -291,6 +289,13 @@ class Run:
             traceback.print_exc()
         finally:
             torch.backends.cudnn.benchmark = before
+
+
+def new_encoder() -> GradualStyleEncoder:
+    """The encoder of photographs, untrained: for MobileStyleGAN's sixteen codes, on MobileFaceNet's body."""
+    return GradualStyleEncoder(
+        n_styles=16, input_size=INPUT_SIDE, map2style_width=MAP2STYLE_WIDTH, backbone="mobile_facenet"
+    )
 
 
 def decode_full(decoder: MobileStyleGAN, codes: Tensor) -> Tensor:

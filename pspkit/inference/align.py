@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from pspkit.data.alignment.crop import SIZE, align_face, check_size, face_square, no_face_reason
-from pspkit.data.alignment.finder import FaceFinder
+from pspkit.data.alignment.finder import Face, FaceFinder
 from pspkit.data.pictures import Picture, open_picture, save_picture
 from pspkit.errors import PspkitError
 from pspkit.inference.inputs import list_inputs
@@ -73,11 +74,21 @@ def align_files(paths: Sequence[Path | str], out: Path | str, *, size: int = SIZ
     return summary
 
 
-def _align(job: Job, finder: FaceFinder, size: int, taken: dict[Path, Path], summary: Summary) -> None:
-    picture = open_picture(job.path)
+def faces_of(file: Path, picture: Tensor, finder: FaceFinder) -> list[Face]:
+    """The faces in a file's picture uint8 (3, H, W), the largest first; at least one.
+
+    Raises:
+        PspkitError: there is none; with the likely reason.
+    """
     faces = finder(picture)
     if not faces:
-        raise PspkitError(f"{job.path}: no face found. {no_face_reason(picture)}")
+        raise PspkitError(f"{file}: no face found. {no_face_reason(picture)}")
+    return faces
+
+
+def _align(job: Job, finder: FaceFinder, size: int, taken: dict[Path, Path], summary: Summary) -> None:
+    picture = open_picture(job.path)
+    faces = faces_of(job.path, picture, finder)
     first = job.pictures[0]
     files = [first, *(first.with_stem(f"{first.stem}-{number}") for number in range(2, len(faces) + 1))]
     for file in files[1:]:

@@ -16,12 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from pspkit.data.alignment.crop import align_face, no_face_reason
+from pspkit.data.alignment.crop import align_face
 from pspkit.data.alignment.finder import FaceFinder
 from pspkit.data.faces.drawn import PLAIN, draw_codes
 from pspkit.data.faces.known import find_photographs
 from pspkit.data.pictures import open_picture
 from pspkit.errors import PspkitError
+from pspkit.inference.align import faces_of
 from pspkit.inference.facenet import load_facenet
 from pspkit.inference.metrics import in_batches
 from pspkit.losses.perceptual import load_lpips
@@ -250,10 +251,7 @@ def photographs(folder: Path, aligned: bool = False) -> list[FaceSet]:
 def _read(file: Path, finder: FaceFinder | None) -> Tensor:
     picture = open_picture(file).as_subclass(Tensor)
     if finder is not None:
-        faces = finder(picture)
-        if not faces:
-            raise PspkitError(f"{file}: no face found. {no_face_reason(picture)}")
-        picture = align_face(picture, faces[0], SIDE)
+        picture = align_face(picture, faces_of(file, picture, finder)[0], SIDE)
     elif picture.shape[1] != picture.shape[2]:
         raise PspkitError(f"{file}: {picture.shape[2]}x{picture.shape[1]} pixels, so not an aligned square. Align it.")
     picture = F.interpolate(picture[None].float(), (SIDE, SIDE), mode="bilinear", antialias=True)[0]
