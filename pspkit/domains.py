@@ -1,27 +1,40 @@
 """The worlds a model can live in: their decoder, identity network, face box, losses and data, in one object each."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pspkit.config import CONFIGS, BackboneConfig, TrainingConfig
+from pspkit.config import (
+    CONFIGS,
+    FACE_ENCODERS,
+    FACE_TRAININGS,
+    TRAININGS,
+    BackboneConfig,
+    EncoderConfig,
+    TrainingConfig,
+)
+from pspkit.data.faces.dataset import DrawnFaces
 from pspkit.data.folders import FolderPairs
 from pspkit.data.heads import HeadsDataset
 from pspkit.data.heads.dataset import EXTRAS
-from pspkit.data.tasks import TASKS, HeadPairs, PairDataset, get_task
+from pspkit.data.tasks import TASKS, FacePairs, HeadPairs, PairDataset, get_task
 from pspkit.errors import PspkitError, check_choice, check_registered
 from pspkit.losses.identity import FACE_BOX, Box
 from pspkit.losses.terms import LossWeights
 from pspkit.models.backbone import Backbone
+from pspkit.models.encoders import narrow_input
 from pspkit.models.mobile_facenet import load_mobile_facenet
 from pspkit.models.mobile_stylegan import MobileStyleGAN, load_mobile_stylegan
 from pspkit.models.registry import AnyDecoder
 from pspkit.models.stylegan2 import Generator
-from pspkit.psp import PSP, load_decoder, load_encoder
+from pspkit.psp import PSP, estimate_latent_avg, load_decoder, load_encoder
 from pspkit.storage.places import shipped_weights
 
 WEIGHTS = shipped_weights()
@@ -53,10 +66,13 @@ class Domain:
         identity_file: where that network lies, for encoders that can start from its body.
         own_pairs: from a task's name, the pairs' side and the training's configuration to training and validation
             pairs of different people; None where all data are the user's.
-        exact_pairs: whether its own pairs are renderings, for which a task's recipe for heads counts, not that for
-            folders.
+        recipe: which of a task's recipes counts for its own pairs: "heads", "faces" or "folders".
         profiles: those of `CONFIGS` that it has a decoder for.
+        encoders: the sizes of its encoders by profile, where they are not those of `CONFIGS`.
+        trainings: how its encoders are trained by profile, where not as `TRAININGS` says.
         trained: the tasks for which a trained encoder comes with it.
+        shared: the names of trained encoders that serve several tasks, by task. A task that gives them fewer channels
+            has none of what the last ones say: nothing is masked.
         refine: steps of refinement that follow the encoder of pictures where `pspkit translate` is told of none.
     """
 
@@ -68,9 +84,12 @@ class Domain:
     has_faces: bool = True
     identity_file: Path | None = None
     own_pairs: Callable[[str, int, TrainingConfig], Pairs] | None = None
-    exact_pairs: bool = False
+    recipe: str = "folders"
     profiles: tuple[str, ...] = tuple(CONFIGS)
+    encoders: Mapping[str, EncoderConfig] = field(default_factory=dict)
+    trainings: Mapping[str, TrainingConfig] = field(default_factory=dict)
     trained: tuple[str, ...] = ()
+    shared: Mapping[str, str] = field(default_factory=dict)
     refine: int = 0
 
     def choose_profile(self, accelerator: bool) -> tuple[str, str]:
@@ -94,6 +113,20 @@ class Domain:
             return wanted, reason
         smaller = [name for name in list(CONFIGS)[: list(CONFIGS).index(wanted)] if name in self.profiles]
         return (smaller or self.profiles)[-1], f"{reason}, and {self.name} has no decoder for profile {wanted}"
+
+    def encoder_config(self, profile: str) -> EncoderConfig:
+        """The sizes of the domain's encoders under a profile.
+
+        Raises:
+            PspkitError: there is no such profile.
+        """
+        check_choice("profile", profile, tuple(CONFIGS))
+        return self.encoders.get(profile, CONFIGS[profile].encoder)
+
+    def training_config(self, profile: str) -> TrainingConfig:
+        """How the domain's encoders are trained under a profile; raises as `encoder_config`."""
+        check_choice("profile", profile, tuple(CONFIGS))
+        return self.trainings.get(profile, TRAININGS[profile])
 
     def decoder(self, profile: str, task: str, path: str | Path | None = None) -> tuple[AnyDecoder, Tensor | None]:
         """The decoder for a task, and its average latent where one is stored.
@@ -122,7 +155,7 @@ class Domain:
 
     def encoder_path(self, task: str) -> Path | None:
         """Where the trained encoder of a task lies that comes with the domain; None where none does."""
-        path = WEIGHTS / f"{self.name}-{task}"
+        path = WEIGHTS / f"{self.name}-{self.shared.get(task, task)}"
         return path if path.is_dir() else None
 
     def psp(self, task: str) -> PSP:
@@ -137,7 +170,7 @@ class Domain:
         found = get_task(task)
         path = self.encoder_path(task)
         if path is None and task in self.trained:
-            path = _shipped("model", f"{self.name}-{task}")  # raises
+            path = _shipped("model", f"{self.name}-{self.shared.get(task, task)}")  # raises
         if path is None:
             pictures = "" if self.own_pairs else " on a folder of pictures"
             if pictures and found.folders.target == "partner":
@@ -148,7 +181,10 @@ class Domain:
                 f" with pspkit.Run or `pspkit train`, and give the folder that it trains into.{known}"
             )
         decoder, average = self.decoder(SHIPPED_PROFILE, task)
-        return PSP(load_encoder(path), decoder, average).eval()
+        encoder = load_encoder(path)
+        if encoder.input_nc > found.input_nc:
+            encoder = narrow_input(encoder, found.input_nc)
+        return PSP(encoder, decoder, average).eval()
 
     def identity(self, profile: str, path: str | Path | None = None) -> nn.Module:
         """The face-recognition network; `path` is a saved `Backbone` or the reference's. Raises as `decoder`."""
@@ -164,7 +200,7 @@ class Domain:
     def losses(self, task: str, source: str | Path | None = None) -> LossWeights:
         """The weights of a task's losses for the domain's own data, or for a folder of one's own."""
         found = get_task(task)
-        weights = (found.heads if self.exact_pairs and not source else found.folders).losses
+        weights = (found.folders if source else getattr(found, self.recipe)).losses
         if self.has_faces or not weights.identity:
             return weights
         return replace(weights, identity=0, moco=MOCO_WEIGHT)
@@ -177,22 +213,52 @@ class Domain:
         source: str | Path | None = None,
         target: str | Path | None = None,
         on_bad_image: str = "stop",
+        from_photograph: bool = False,
+        *,
+        validation_target: str | Path | None = None,
+        group_by: str | None = None,
+        fit: str | None = None,
     ) -> Pairs:
         """Training and validation pairs.
 
         Args:
             task: a key of `TASKS`.
-            size: the pairs' side, pixels.
-            config: how many, and from which seed.
+            size: the sources' side, pixels.
+            config: how many, from which seed, and the side of the targets: that of the preview, where it has one.
             source: a folder of one's own, as `FolderPairs` takes it; a part of it is held out.
             target: the folder of its partners, where the task needs one.
             on_bad_image: what becomes of pictures that cannot be used, as `FolderPairs` takes it.
+            from_photograph: whether sources are made from the pictures of the folder, as `FolderPairs` takes it.
+            validation_target: the folder of the partners of what is held out, where `config.validation` is a folder.
+            group_by: which pictures of a folder are held out together: "folder", or a pattern of their paths.
+            fit: as `FolderPairs` takes it.
 
         Raises:
             PspkitError: no data, or too few; as `FolderPairs`.
         """
         if source:
-            return _folder_pairs(task, size, config, source, target, on_bad_image)
+            folders = partial(
+                FolderPairs,
+                task=task,
+                size=size,
+                seed=config.seed,
+                target_size=config.preview,
+                from_photograph=from_photograph,
+                on_bad_image=on_bad_image,
+                fit=fit,
+            )
+            if config.validation == "none":
+                return folders(source, target), folders(source, target, training=False)
+            if isinstance(config.validation, str):
+                return folders(source, target), folders(config.validation, validation_target, training=False)
+            return _divided(folders(source, target), folders(source, target, training=False), config, group_by)
+        if from_photograph:
+            raise PspkitError("from_photograph: makes sources of the pictures in a folder. Give source as well.")
+        if isinstance(config.validation, str):
+            raise PspkitError(
+                f"validation: got {config.validation!r}, but the pictures are the domain's own. Give a number, or a"
+                " folder as the source too."
+            )
         if not self.own_pairs:
             raise PspkitError(f"source: none is given, and {self.name} brings no pictures. Name a folder of yours.")
         return self.own_pairs(task, size, config)
@@ -222,25 +288,45 @@ def get_domain(name: str) -> Domain:
     return DOMAINS[name]
 
 
-def _folder_pairs(
-    task: str, size: int, config: TrainingConfig, source: str | Path, target: str | Path | None, on_bad_image: str
-) -> Pairs:
-    training, validation = (
-        FolderPairs(
-            source, target, task=task, size=size, training=training, seed=config.seed, on_bad_image=on_bad_image
-        )
-        for training in (True, False)
-    )
+def _divided(training: FolderPairs, validation: FolderPairs, config: TrainingConfig, group_by: str | None) -> Pairs:
+    """The same pairs twice, divided: a tenth of them, but no more than `config.validation`, is held out."""
     held_out = min(config.validation, len(training) // 10)
     if not held_out:
         raise PspkitError(
-            f"{source}: {len(training)} pictures; a tenth is held out, so it takes at least 10. Add some."
+            f"{training.source}: {len(training)} pictures; a tenth is held out, so it takes at least 10. Add some, or"
+            " give a folder of their own for those that are held out, or validation='none' to learn them by heart."
         )
-    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(config.seed)).tolist()
-    chosen = set(order[:held_out])
+    groups: dict[Any, list[int]] = {}
+    for index, pair in enumerate(training.pairs):
+        groups.setdefault(_group(pair.name, group_by) if group_by else index, []).append(index)
+    if len(groups) < 2:
+        raise PspkitError(
+            f"group_by: {group_by!r} finds one group alone, so that nothing can be held out. Give another."
+        )
+    shuffled = torch.randperm(len(groups), generator=torch.Generator().manual_seed(config.seed)).tolist()
+    members, chosen = list(groups.values()), set()
+    for place in shuffled[:-1]:
+        if len(chosen) >= held_out:
+            break
+        chosen.update(members[place])
     training.pairs = [pair for i, pair in enumerate(training.pairs) if i not in chosen]
     validation.pairs = [pair for i, pair in enumerate(validation.pairs) if i in chosen]
     return training, validation
+
+
+def _group(name: str, group_by: str) -> str:
+    """Whose a picture is, by its path below its folder."""
+    if group_by == "folder":
+        return name.rpartition("/")[0]
+    try:
+        found = re.search(group_by, name)
+    except re.error as error:
+        raise PspkitError(
+            f"group_by: {group_by!r} is no pattern ({error}). Give 'folder', or such as '(.+)_'."
+        ) from error
+    if not found:
+        raise PspkitError(f"group_by: {group_by!r} is not in the name {name}. Give a pattern that is in every name.")
+    return found[1] if found.groups() else found[0]
 
 
 def _head_pairs(task: str, size: int, config: TrainingConfig) -> Pairs:
@@ -268,6 +354,24 @@ def _head_identity(profile: str) -> Backbone:
         config = BackboneConfig(encoder.num_layers, encoder.mode, IDENTITY_SIDE, encoder.widths, encoder.style_dim)
         return _seeded(lambda: Backbone.from_config(config))
     return Backbone.from_pretrained(_shipped("identity", HEAD_IDENTITY.name))
+
+
+def _face_pairs(task: str, size: int, config: TrainingConfig) -> Pairs:
+    decoder = load_mobile_stylegan()
+    average = estimate_latent_avg(decoder)
+    extras = ("labels",) if get_task(task).source == "labels" else ()
+    training, validation = (
+        FacePairs(
+            DrawnFaces(split, count, decoder, average, extras=extras),
+            task,
+            size,
+            training=split == "train",
+            seed=config.seed,
+            target_size=config.preview,
+        )
+        for split, count in (("train", config.heads), ("validation", config.validation))
+    )
+    return training, validation
 
 
 def _face_decoder(profile: str, look: str) -> MobileStyleGAN:
@@ -305,7 +409,7 @@ DOMAINS = {
             HEAD_BOX,
             identity_file=HEAD_IDENTITY,
             own_pairs=_head_pairs,
-            exact_pairs=True,
+            recipe="heads",
             profiles=("smoke", SHIPPED_PROFILE),
             trained=tuple(TASKS),
         ),
@@ -314,7 +418,12 @@ DOMAINS = {
             "photographs of faces",
             _face_decoder,
             lambda profile: load_mobile_facenet(),
-            trained=("encode",),
+            own_pairs=_face_pairs,
+            recipe="faces",
+            encoders=FACE_ENCODERS,
+            trainings=FACE_TRAININGS,
+            trained=tuple(task for task in TASKS if task != "toonify"),
+            shared=dict.fromkeys(("super_resolution", "colorize", "inpaint"), "restore"),
             refine=20,
         ),
         Domain("objects", "anything else", has_faces=False),

@@ -1,13 +1,24 @@
 """The one family of errors a user of pspkit meets, and the checks that raise it."""
 
 import math
+import re
+from numbers import Integral, Real
+
+# Characters that a terminal obeys instead of showing, that end a line, turn the direction of writing, or stand for
+# bytes of a file's name that are no UTF-8.
+UNSHOWN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+LONGEST = 80  # characters of a value in a message
 
 
 class PspkitError(Exception):
     """Something given to pspkit cannot be used.
 
-    The message says what was wrong, where (file or argument), and what to do.
+    The message says what was wrong, where (file or argument), and what to do. Of characters that a terminal would obey
+    it keeps the line breaks alone; the others are escaped.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(re.sub(f"(?!\n)[{UNSHOWN}]", _escaped, message))
 
 
 class CheckpointError(PspkitError):
@@ -20,6 +31,81 @@ class UnregisteredError(PspkitError):
 
 class AssetError(PspkitError):
     """A file of the asset table could not be fetched, checked or unpacked."""
+
+
+def told_once(reasons):
+    """One line for each reason, however many files share it.
+
+    Args:
+        reasons: what is wrong with each file; the text may begin with the file's name.
+
+    Returns:
+        The reason as it is where it is one file's; else the count, the reason, and the first files by name.
+    """
+    alike = {}
+    for path, reason in reasons.items():
+        alike.setdefault(str(reason).removeprefix(f"{path}: "), []).append(path)
+    lines = []
+    for reason, paths in alike.items():
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        several = f"{len(paths)} files: {reason} ({', '.join(map(str, paths[:3]))}{more})"
+        lines.append(several if len(paths) > 1 else str(reasons[paths[0]]))
+    return lines
+
+
+def shown(text: object) -> str:
+    """A name or text from a file in one line that any terminal can show: what it would obey is escaped."""
+    return re.sub(f"[{UNSHOWN}]", _escaped, str(text))
+
+
+def check_name(path: object) -> None:
+    """Refuses a path that holds line breaks, escape sequences or bytes that are no UTF-8.
+
+    Raises:
+        PspkitError: shows the name, with those escaped.
+    """
+    if re.search(f"[{UNSHOWN}]", str(path)):
+        raise PspkitError(f"{shown(path)}: its name holds characters that cannot be shown. Rename it.")
+
+
+def check_number(
+    name: str, value: object, low: float = -math.inf, high: float = math.inf, whole: bool = False, unit: str = ""
+) -> None:
+    """Refuses what is no number, not finite or out of range.
+
+    Args:
+        name: the argument or field.
+        value: what came.
+        low: the least that it may be.
+        high: the most.
+        whole: whether only whole numbers will do.
+        unit: of the range, for the message.
+
+    Raises:
+        PspkitError: names the argument, what came and what is needed.
+    """
+    if isinstance(value, Integral if whole else Real) and not isinstance(value, bool):
+        finite = isinstance(value, Integral) or math.isfinite(value)
+        if finite and low <= value <= high:
+            return
+        needed = ""
+    else:
+        needed = "a whole number" if whole else "a number"
+    if low > -math.inf:
+        least, most = (f"{limit:g}" if isinstance(limit, float) else str(limit) for limit in (low, high))
+        limits = f"at least {least}" if high == math.inf else f"{least} to {most}"
+        needed = f"{needed}, {limits}" if needed else limits
+    elif not needed:
+        needed = "a finite number"
+    raise PspkitError(f"{name}: got {in_short(value)}, needs {needed}{unit and ' ' + unit}.")
+
+
+def in_short(value: object) -> str:
+    """A value for a message, of a length that can be read, whatever it is."""
+    if isinstance(value, int) and abs(value) >= 10**LONGEST:
+        return "a number of more than 80 digits"  # Python refuses to write very long ones out
+    text = f"{value:g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def check_tensor(name, tensor, shape, remedy=""):
@@ -79,3 +165,7 @@ def check_registered(name, value, known):
             f"{name}: got {value!r}, needs one of {', '.join(map(repr, known))}."
             " If it is your own, first import the module that registers it."
         )
+
+
+def _escaped(found: re.Match) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")

@@ -3,14 +3,16 @@
 Source: Richardson et al. 2021, section 3: pSp(x) = G(E(x) + average latent).
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pspkit.config import PSPConfig
-from pspkit.errors import CheckpointError, PspkitError, check_tensor
+from pspkit.errors import CheckpointError, PspkitError, check_number, check_tensor
 from pspkit.models.registry import (
     CLASSES,
     DECODERS,
@@ -30,10 +32,11 @@ class PSP(Pretrained, nn.Module):
         w_plus = encoder(x) + latent_avg;   picture = decoder.synthesis(w_plus)
 
     Args:
-        encoder: one of the three encoders, or one of your own: see `AnyEncoder`.
+        encoder: one of ours, or one of your own: see `AnyEncoder`.
         decoder: `Generator`, `MobileStyleGAN`, or one of your own: see `AnyDecoder`.
         latent_avg: the average w, (style_dim,), (1, style_dim) or (n_styles, style_dim); estimated where none is given.
         start_from_latent_avg: whether the encoder predicts offsets from the average, as the paper's does.
+        iterations: of a ReStyle model, how often its encoder corrects the answer; 0 for every other model.
 
     Raises:
         PspkitError: a part lacks what is asked of it, the encoder's codes do not fit the decoder, or the average has
@@ -50,12 +53,13 @@ class PSP(Pretrained, nn.Module):
         decoder: AnyDecoder,
         latent_avg: Tensor | None = None,
         start_from_latent_avg: bool = True,
+        iterations: int = 0,
     ):
         super().__init__()
         check_part("encoder", encoder, AnyEncoder)
         check_part("decoder", decoder, AnyDecoder)
         self.encoder, self.decoder = encoder, decoder
-        self.start_from_latent_avg = start_from_latent_avg
+        self.start_from_latent_avg, self.iterations = start_from_latent_avg, iterations
         made, taken = (encoder.n_styles, encoder.style_dim), (decoder.n_styles, decoder.style_dim)
         if made != taken:
             raise PspkitError(
@@ -84,17 +88,39 @@ class PSP(Pretrained, nn.Module):
                     f"{role}: {type(part).__name__} is not registered, and a file could not tell how to build it."
                     f" Decorate the class with register_{role}."
                 )
-        return PSPConfig(self.encoder.saved_config, self.decoder.saved_config, self.start_from_latent_avg)
+        parts = self.encoder.saved_config, self.decoder.saved_config
+        return PSPConfig(*parts, self.start_from_latent_avg, self.iterations)
 
     @classmethod
     def from_config(cls, config: PSPConfig) -> "PSP":
         """The model that a configuration describes, with fresh weights and an average of zeros."""
         encoder, decoder = build_part(config.encoder), build_part(config.decoder)
-        return cls(encoder, decoder, torch.zeros(decoder.style_dim), config.start_from_latent_avg)
+        return cls(encoder, decoder, torch.zeros(decoder.style_dim), config.start_from_latent_avg, config.iterations)
 
     def complete(self, left_out: tuple[str, ...]) -> None:
         if "latent_avg" in left_out:
             self.latent_avg = estimate_latent_avg(self.decoder).expand_as(self.latent_avg).clone()
+
+    @property
+    def input_nc(self) -> int:
+        """Channels of the pictures that are encoded; a ReStyle encoder takes twice as many."""
+        return self.encoder.input_nc // 2 if self.iterations else self.encoder.input_nc
+
+    def iterate(self, x: Tensor, count: int) -> Tensor:
+        """The answers of a ReStyle model, each nearer than the one before.
+
+            w_t = w_{t-1} + encoder(x, decoder(w_{t-1})),   w_0 the average latent
+
+        Returns:
+            W+ codes (N, count, n_styles, style_dim); otherwise as `encode`.
+
+        Source: Alaluf et al. 2021 (ReStyle), section 3.2.
+        """
+        codes = [self.latent_avg[None]]
+        for _ in range(count):
+            seen = F.adaptive_avg_pool2d(self.decode(codes[-1]), x.shape[-1]).expand(len(x), -1, -1, -1)
+            codes.append(codes[-1] + self.encoder(torch.cat([x, seen.to(x)], 1)))
+        return torch.stack(codes[1:], 1)
 
     def encode(self, x: Tensor) -> Tensor:
         """Pictures to codes.
@@ -108,6 +134,8 @@ class PSP(Pretrained, nn.Module):
         Raises:
             PspkitError: another shape, or not floating-point.
         """
+        if self.iterations:
+            return self.iterate(x, self.iterations)[:, -1]
         codes = self.encoder(x)
         if codes.ndim == 2:  # one w a picture
             codes = codes[:, None].expand(-1, self.decoder.n_styles, -1)
@@ -148,7 +176,7 @@ class PSP(Pretrained, nn.Module):
             New codes (N, n_styles, style_dim); the arguments stay as they are.
 
         Raises:
-            PspkitError: codes of another shape, or a layer that is not there.
+            PspkitError: codes of another shape, a layer that is not there, or an alpha that is no number.
 
         Source: Richardson et al. 2021, section 3.2 and figure 4 (style mixing).
         """
@@ -184,6 +212,7 @@ class PSP(Pretrained, nn.Module):
 
 def mix_codes(w_plus: Tensor, reference: Tensor, layers: Sequence[int], alpha: float = 1.0) -> Tensor:
     """`PSP.mix` where there are codes, but no model: of any number and length, the same for both."""
+    check_number("alpha", alpha)
     n_styles, style_dim = w_plus.shape[1:]
     check_tensor("reference", reference, ("N or 1", n_styles, style_dim))
     if len(reference) not in (1, len(w_plus)):
@@ -207,7 +236,7 @@ def load_decoder(path: str | Path, device: str | torch.device = "cpu") -> tuple[
     Raises:
         CheckpointError: damaged, foreign, unsafe, or without a decoder.
     """
-    if str(path) in DECODERS and not Path(path).exists():
+    if str(path) in DECODERS and not os.path.exists(path):
         return DECODERS[str(path)]().to(device).eval(), None
     return _load_part(path, "decoder", DECODERS, device)
 

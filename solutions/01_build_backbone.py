@@ -1,10 +1,6 @@
 """Solutions of notebook 01."""
 
-from itertools import accumulate
-
-
-def ends(units):
-    return [total - 1 for total in accumulate(units)]
+depth_100 = {"weights": 1.7, "multiplications": 1.9}
 
 
 def gates(x, squeeze, excite):

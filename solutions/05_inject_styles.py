@@ -7,10 +7,7 @@ def inject(codes, reference, layers, alpha):
     return mixed
 
 
-def forget(codes, layers, latent_avg):
-    masked = codes.clone()
-    masked[:, list(layers)] = latent_avg
-    return masked
+exchanged = {"pixels": "fine", "identity": "fine"}
 
 
 def variants(codes, w):

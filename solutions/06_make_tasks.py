@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+invents = {"numbers, bilinear": True, "numbers, nearest": False, "channels, bilinear": False}
+
 
 def mirror(labels):
     mirrored = labels.flip(-1)

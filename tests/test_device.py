@@ -162,7 +162,7 @@ class TestOnTheDeviceOfTheInputs:
 
     def test_a_direction(self, fake_gpu, monkeypatch):
         picture = SimpleNamespace(image=torch.zeros(2, 3, 64, 64))
-        monkeypatch.setattr(directions, "render", lambda factors, size: picture)
+        monkeypatch.setattr(directions.heads, "render", lambda factors, size: picture)
         psp = fake_psp(fake_gpu)
         way = find_direction(psp.encode, CONTRASTS["yaw"], sample_factors(2, 0), 64, fake_gpu)
         assert way.device.type == "cuda"

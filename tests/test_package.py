@@ -89,6 +89,7 @@ def test_model_training_and_translation_need_no_package_of_the_course(tmp_path):
 def test_every_package_that_is_imported_is_declared():
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = [*project["dependencies"], *project["optional-dependencies"]["course"]]
+    declared += project["optional-dependencies"]["export"]
     declared = {re.split("[><=]", line)[0].replace("-", "_") for line in declared}
     names = {"PIL": "pillow", "bs4": "beautifulsoup4", "google": "protobuf", "IPython": "ipython"}
     imported = set()

@@ -13,7 +13,10 @@ from pspkit.storage.assets import ASSETS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-TARGETS = ["walkthrough", "lab", "test", "test-browser", "browser", "bench", "notebooks", "site", "assets", "lint"]
+TARGETS = [
+    *("walkthrough", "lab", "test", "test-browser", "browser", "fuzz"),
+    *("bench", "notebooks", "site", "assets", "lint"),
+]
 
 
 def test_environment_uses_no_default_channel():

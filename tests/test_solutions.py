@@ -6,9 +6,9 @@ import runpy
 import pytest
 
 from pspkit.course import check
-from pspkit.course.run import ROOT, read
+from pspkit.course.run import ROOT, notebook_paths, read
 
-PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+PATHS = [path for path in notebook_paths() if path.stem != "explore"]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

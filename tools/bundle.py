@@ -10,6 +10,7 @@ they are loaded. There:
 
 import argparse
 import io
+import json
 import pickle
 import shutil
 import sys
@@ -25,8 +26,9 @@ from torch import Tensor
 
 from pspkit.errors import PspkitError
 from pspkit.losses import perceptual
-from pspkit.models import mobile_facenet, mobile_stylegan
+from pspkit.models import face_parser, mobile_facenet, mobile_stylegan
 from pspkit.storage.assets import fetch
+from pspkit.storage.tfjs import GRAPH, read_constants
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 55_000_000  # bytes of a whole bundle
@@ -160,10 +162,29 @@ def _halve_mobile_facenet(source: Path, target: Path) -> None:
     onnx.save(model, target / mobile_facenet.MEMBER)
 
 
+def _halve_face_parser(source: Path, target: Path) -> None:
+    """A graph model of TensorFlow.js, its constants spread over files of the names that they had."""
+    source, target = source / face_parser.MEMBER, target / face_parser.MEMBER
+    model = json.loads((source / GRAPH).read_text())
+    paths = [path for group in model["weightsManifest"] for path in group["paths"]]
+    content, entries = b"", []
+    for name, array in read_constants(source, model):
+        array = array.astype("<f2") if array.dtype == np.float32 else array
+        entries.append({"name": name, "shape": list(array.shape), "dtype": array.dtype.name})
+        content += array.tobytes()
+    model["weightsManifest"] = [{"paths": paths, "weights": entries}]
+    target.mkdir(parents=True)
+    (target / GRAPH).write_text(json.dumps(model))
+    part = -(-len(content) // len(paths))
+    for number, path in enumerate(paths):
+        (target / path).write_bytes(content[number * part : (number + 1) * part])
+
+
 ASSETS = {
     mobile_stylegan.ASSET: _halve_mobile_stylegan,
     perceptual.ASSET: _halve_alexnet,
     mobile_facenet.ASSET: _halve_mobile_facenet,
+    face_parser.ASSET: _halve_face_parser,
 }
 
 

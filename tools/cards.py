@@ -12,7 +12,7 @@ import torch
 from pspkit.data.pictures import save_picture
 from pspkit.domains import WEIGHTS
 from pspkit.storage.checkpoints.files import write_text
-from tools.origins import FACES, FACES_ENCODE, ORIGINS, PLAIN, TOON
+from tools.origins import FACES, FACES_CLOSED_FORM, FACES_ENCODE, ORIGINS, PLAIN, TOON
 
 
 def store(name: str, runs: Path) -> None:
@@ -70,7 +70,7 @@ def write_overview() -> None:
         "The networks of the rendered heads are trained from scratch on `pspkit.data.heads`, by `make weights`; they"
         " are free of other rights, and the MIT licence holds. Those of photographed faces, at the end, descend from"
         " the weights of others, which their sections name. This page is written from the cards by"
-        " `python -m tools.weights` and `python -m tools.store_faces`.",
+        " `python -m tools.weights` and the programs `tools.store_…` of those.",
         "",
     ]
     for name in (*ORIGINS, *FACES):
@@ -81,7 +81,11 @@ def write_overview() -> None:
         if history := _history(card):
             lines += [history, ""]
         lines += [card[part] + "\n" for part in ("data", "licence") if name in FACES]
-        lines += [*(_sets(card) if "sets" in card else _metrics(card["metrics"])), ""]
+        table = next(make for part, make in TABLES.items() if part in card)
+        lines += [*table(card), ""]
+        for sheet in card.get("sheets", ()):
+            what = Path(sheet).stem.replace("_", " ")
+            lines += [f"![{what}: three people, from a step backwards to a step forwards]({name}/{sheet})", ""]
         if (file.parent / "sheet.jpg").exists():
             lines += [f"![{_alt(name)}]({name}/sheet.jpg)", ""]
     write_text(WEIGHTS / "README.md", "\n".join(lines))
@@ -97,10 +101,10 @@ def _history(card: dict) -> str:
     return " ".join(part for part in (", ".join(parts) + "." if parts else "", card.get("remarks", "")) if part)
 
 
-def _metrics(metrics: dict) -> list[str]:
+def _metrics(card: dict) -> list[str]:
     """A table of figures, by name or by group and name."""
     lines = ["| measured | |", "|---|---|"]
-    for key, value in metrics.items():
+    for key, value in card["metrics"].items():
         group = (
             {f"{key}, {name}": figure for name, figure in value.items()} if isinstance(value, dict) else {key: value}
         )
@@ -129,9 +133,30 @@ def _sets(card: dict) -> list[str]:
     return lines
 
 
+def _kinds(card: dict) -> list[str]:
+    """A table of what was measured right after training, a line for each set of unseen faces and kind of input."""
+    names = list(next(iter(card["kinds"].values())))
+    lines = ["| of | " + " | ".join(name.replace("_", " ") for name in names) + " |", "|---" * (1 + len(names)) + "|"]
+    for kind, figures in card["kinds"].items():
+        lines.append(f"| {kind} | " + " | ".join(f"{figures[name]:.3f}" for name in names) + " |")
+    return lines
+
+
+def _table(card: dict) -> list[str]:
+    """The table as the card holds it."""
+    return card["table"]
+
+
+TABLES = {"sets": _sets, "kinds": _kinds, "table": _table, "metrics": _metrics}  # by the part of the card they show
+
+
 def _alt(name: str) -> str:
     if name in (PLAIN, TOON):
         return "Left 64 heads that the decoder drew, right 64 rendered ones"
-    if name == FACES_ENCODE:
+    if name in (FACES_ENCODE, FACES_CLOSED_FORM):
         return "Two photographs and fourteen drawn faces that no training saw; below each what the model makes of it"
+    if name in FACES:
+        return (
+            "Two photographs and six drawn faces that no training saw: what goes in, what comes out, at last the truth"
+        )
     return "Sixteen unseen heads: what goes in, what the model makes of it, the truth"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pspkit.data.faces.augment import CAMERA, SCENE, augment
 from pspkit.data.faces.drawn import WIDE, Variety, draw_codes
 from pspkit.losses.identity import IdentityLoss
-from pspkit.models.encoders import GradualStyleEncoder, style_level
+from pspkit.models.encoders import GradualStyleEncoder
 from pspkit.models.mobile_stylegan import MobileStyleGAN
 from pspkit.seeds import seed_of
 
@@ -243,39 +243,3 @@ def _heads(encoder: GradualStyleEncoder) -> list[nn.Parameter]:
     return [
         parameter for name in ("styles", "latlayer1", "latlayer2") for parameter in getattr(encoder, name).parameters()
     ]
-
-
-@torch.no_grad()
-def start_heads(encoder: GradualStyleEncoder, pictures: Tensor, scale: float) -> None:
-    """Sets the scale of every new layer, so that signals neither die nor grow on their way through random layers.
-
-    One layer after another, each channel gets mean 0 and variance 1 over the pictures. The lateral layers get the
-    spread of the map they are added to, and the codes start near the average.
-
-    Args:
-        encoder: its body is trained; changed in place.
-        pictures: (N, 3, S, S), at least some dozens, in [-1, 1].
-        scale: of the codes that it is to learn.
-
-    Source: Mishkin & Matas 2016 (all you need is a good init), here with means as well.
-    """
-    c1, c2, c3 = encoder.stages(pictures)[-3:]
-    _standardise(encoder.latlayer1, c2, c3.std())
-    p2 = encoder.pyramid(c1, c2, c3)[1]
-    _standardise(encoder.latlayer2, c1, p2.std())
-    levels = encoder.pyramid(c1, c2, c3)
-    for style, head in enumerate(encoder.styles):
-        x = levels[style_level(style)]
-        for layer in head.convs:
-            if isinstance(layer, nn.Conv2d):
-                _standardise(layer, x, x.new_ones(()))
-            x = layer(x)
-        head.linear.weight.mul_(0.1 * scale)
-
-
-def _standardise(layer: nn.Conv2d, x: Tensor, spread: Tensor) -> None:
-    y = layer(x)
-    own = y.std((0, 2, 3))
-    factor = spread / (own + 1e-3 * own.mean())
-    layer.weight.mul_(factor[:, None, None, None])
-    layer.bias.copy_((layer.bias - y.mean((0, 2, 3))) * factor)

@@ -87,22 +87,37 @@ class FusedDecoder(nn.Module):
     def __init__(self, decoder: MobileStyleGAN, side: int) -> None:
         super().__init__()
         self.decoder, self.side = decoder, side
+        self.size, self.n_styles, self.style_dim = decoder.size, decoder.n_styles, decoder.style_dim
         for name, layer in decoder.named_modules():
             if isinstance(layer, StyledSeparableConv) and name != "first":
                 taps = layer.conv[0].weight.flatten(1).T.contiguous()  # (9, C)
                 self.register_buffer(name.replace(".", "_"), taps, persistent=False)
 
+    @property
+    def preview_sides(self) -> tuple[int, ...]:
+        """As the decoder's."""
+        return self.decoder.preview_sides
+
     def forward(self, w_plus: Tensor) -> Tensor:
         """Codes (N, n_styles, style_dim) to pictures (N, 3, side, side), float32, not clamped."""
         decoder = self.decoder
-        w = w_plus.to(decoder.constant.dtype).unbind(1)
-        x = decoder.features(w_plus, 4)
-        for i, block in enumerate(decoder.blocks):
+        x = self._features(w_plus, len(decoder.blocks))
+        x = F.avg_pool2d(x, x.shape[-1] // self.side) * decoder.head.modulation(w_plus[:, -1].to(x.dtype))
+        return F.conv2d(x, decoder.head.conv.weight[:3], decoder.head.conv.bias[:3]).float().contiguous() / 2
+
+    def preview(self, w_plus: Tensor, side: int = 256) -> Tensor:
+        """As `MobileStyleGAN.preview`."""
+        return self.decoder.readouts[str(side)](self._features(w_plus, side.bit_length() - 3))
+
+    def _features(self, w_plus: Tensor, count: int) -> Tensor:
+        """The maps that the last of the first `count` blocks gives."""
+        w = w_plus.to(self.decoder.constant.dtype).unbind(1)
+        x = self.decoder.features(w_plus, 4)
+        for i, block in enumerate(self.decoder.blocks[:count]):
             x = InverseHaar.apply(_last(x * block.up(w[2 * i + 1])))
             x = self._styled(f"blocks_{i}_conv1", block.conv1, x, w[2 * i + 1])
             x = self._styled(f"blocks_{i}_conv2", block.conv2, x, w[2 * i + 2])
-        x = F.avg_pool2d(x, x.shape[-1] // self.side) * decoder.head.modulation(w[-1])
-        return F.conv2d(x, decoder.head.conv.weight[:3], decoder.head.conv.bias[:3]).float().contiguous() / 2
+        return x
 
     def _styled(self, name: str, layer: StyledSeparableConv, x: Tensor, w: Tensor) -> Tensor:
         side, pointwise = x.shape[-1], layer.conv[1]

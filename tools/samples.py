@@ -14,6 +14,7 @@ from pspkit.course.show.styles import matrix, thumbnails
 from pspkit.data.heads import render, sample_factors
 from pspkit.models.mobile_stylegan import MobileStyleGAN, load_mobile_stylegan
 from pspkit.psp import estimate_latent_avg
+from pspkit.storage.atomic import replacing
 from pspkit.storage.checkpoints import save_codes
 
 SAMPLES, FIGURES = ROOT / "data" / "samples", ROOT / "notebooks" / "figures"
@@ -31,7 +32,8 @@ def draw_people(decoder: MobileStyleGAN) -> Tensor:
     save_codes(SAMPLES / "codes.safetensors", w, "w")
     codes = w[:, None].repeat(1, decoder.n_styles, 1)
     for number, face in enumerate(thumbnails(decoder, codes)):
-        to_pil(face).save(SAMPLES / f"face_{number}.jpg", quality=90)
+        with replacing(SAMPLES / f"face_{number}.jpg") as part:
+            to_pil(face).save(part, quality=90)
     return codes
 
 
@@ -41,14 +43,16 @@ def draw_mixes(decoder: MobileStyleGAN, codes: Tensor) -> None:
     keepers, givers = thumbnails(decoder, codes[KEEPERS]), thumbnails(decoder, codes[GIVERS])
     figure = matrix(keepers, givers, thumbnails(decoder, pairs), decoder.n_styles)
     options = {"quality": 82, "optimize": True}
-    figure.savefig(FIGURES / "style_mixing.jpg", dpi=150, facecolor="white", pil_kwargs=options)
+    with replacing(FIGURES / "style_mixing.jpg") as part:
+        figure.savefig(part, dpi=150, facecolor="white", pil_kwargs=options)
 
 
 def draw_heads() -> None:
     """Writes README's picture of rendered heads."""
     heads = render(sample_factors(64, seed=0), 128).image
     sheet = make_grid(heads, nrow=16, padding=2, pad_value=1)
-    to_pil(sheet).save(FIGURES / "heads.jpg", quality=85, optimize=True)
+    with replacing(FIGURES / "heads.jpg") as part:
+        to_pil(sheet).save(part, quality=85, optimize=True)
 
 
 def main() -> None:

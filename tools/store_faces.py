@@ -27,7 +27,7 @@ from pspkit.psp import PSP
 from pspkit.storage.checkpoints.files import write_text
 from tools.cards import write_overview
 from tools.origins import FACES_ENCODE
-from tools.train_faces import new_encoder, read_pieces
+from tools.train_faces import join_pieces, new_encoder
 
 FOLDER = WEIGHTS / FACES_ENCODE
 PHOTOGRAPHS = ("collins_aligned.jpg", "hopper_aligned.jpg")  # of data/samples: works of the United States government
@@ -55,11 +55,7 @@ REMARKS = (
 
 def store_model(run: Path) -> None:
     """Joins the pieces of a training to one model in half precision."""
-    encoder = new_encoder()
-    encoder.load_state_dict(read_pieces(run))
-    for parameter in encoder.parameters():
-        parameter.data = parameter.half()
-    encoder.save_pretrained(FOLDER)
+    join_pieces(new_encoder(), run, FOLDER)
 
 
 def draw_sheet(psp: PSP) -> Tensor:
@@ -110,7 +106,7 @@ def write_card(run: Path, figures: Path, machine: str, psp: PSP) -> None:
         "date": datetime.date.today().isoformat(),
         "parameters": sum(parameter.numel() for parameter in psp.encoder.parameters()),
         "measured_by": "pspkit evaluate --photographs DIR --precision " + measured["precision"],
-        "sets": [{key: _rounded(one[key]) for key in keys} for one in measured["sets"]],
+        "sets": [{key: rounded(one[key]) for key in keys} for one in measured["sets"]],
         "check": round(check(psp), 5),
         "remarks": REMARKS,
     }
@@ -118,10 +114,10 @@ def write_card(run: Path, figures: Path, machine: str, psp: PSP) -> None:
     write_text(FOLDER / "card.json", json.dumps(card, indent=1) + "\n")
 
 
-def _rounded(value: object) -> object:
+def rounded(value: object) -> object:
     """The same with every number at four decimals."""
     if isinstance(value, dict):
-        return {key: _rounded(part) for key, part in value.items()}
+        return {key: rounded(part) for key, part in value.items()}
     return round(value, 4) if isinstance(value, float) else value
 
 

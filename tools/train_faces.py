@@ -21,10 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pspkit.config import FACE_ENCODER
 from pspkit.data.faces.augment import CAMERA, augment
 from pspkit.data.faces.drawn import PLAIN, draw_codes
 from pspkit.data.faces.photographs import read_photographs
 from pspkit.data.pictures import save_picture
+from pspkit.inference.evaluation import Judge, unseen_codes
 from pspkit.losses.identity import IdentityLoss
 from pspkit.losses.perceptual import load_lpips
 from pspkit.models.encoders import GradualStyleEncoder
@@ -32,24 +34,22 @@ from pspkit.models.mobile_facenet import load_mobile_facenet, load_mobile_facene
 from pspkit.models.mobile_stylegan import MobileStyleGAN, load_mobile_stylegan, load_readouts
 from pspkit.psp import estimate_latent_avg
 from pspkit.storage.checkpoints.files import read_file, write_tensors, write_text
-from tools.face_trainer import LOSSES, SIDE, Decode, FaceTrainer, FaceTraining, start_heads, to_input
+from pspkit.training.start import start_heads
+from tools.face_trainer import LOSSES, SIDE, Decode, FaceTrainer, FaceTraining, to_input
 from tools.fused import FusedDecoder, dense_groups
 
-# The body knows faces of 112 px in a picture of 152. Its frozen features predict codes better at 128 px than at 192
-# (by ridge regression on 568 faces: error 0.77 and 0.79 of the variance), and at a quarter of the cost of 256.
-INPUT_SIDE = 128
-MAP2STYLE_WIDTH = 128  # channels inside the map2style blocks: 31 MB in half precision
+INPUT_SIDE = FACE_ENCODER.input_size
 PIECE = 14_000_000  # bytes of weights in one file at most
 SHOWN = 12  # pictures of each kind on a sheet
 DECODE_HELP = "what the losses see; plain is full without the fused kernels (default: full)"
-UNSEEN = 10_000  # seed of the drawn faces that are measured; steps take theirs from `FaceTraining.seed`
 
 
 class Meter:
     """Measures an encoder on pictures; everything is decoded in full."""
 
     def __init__(self, decode: Decode, average: Tensor, lpips: nn.Module, identity: IdentityLoss, batch: int) -> None:
-        self.decode, self.average, self.lpips, self.identity, self.batch = decode, average, lpips, identity, batch
+        self.decode, self.average, self.batch = decode, average, batch
+        self.judge = Judge(average.device, {"arcface": identity}, lpips)
 
     @torch.no_grad()
     def outputs(self, encoder: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,24 +57,9 @@ class Meter:
         codes = torch.cat([encoder(to_input(encoder, part)) for part in pictures.split(self.batch)]) + self.average
         return codes, torch.cat([self.decode(part).clamp(-1, 1) for part in codes.split(self.batch)])
 
-    @torch.no_grad()
     def compare(self, outputs: Tensor, pictures: Tensor) -> dict[str, float]:
         """Likeness of outputs to pictures, both (N, 3, 256, 256): means over the set."""
-        ours, theirs = (torch.cat([self.identity.embed(x) for x in y.split(self.batch)]) for y in (outputs, pictures))
-        cosines = ours.float() @ theirs.float().T
-        others = (cosines.sum() - cosines.trace()) / (len(cosines) * (len(cosines) - 1))
-        figures = {
-            "arcface": cosines.diag().mean(),
-            "arcface_others": others,
-            "first": (cosines.argmax(1) == torch.arange(len(cosines), device=cosines.device)).float().mean(),
-            "mse": F.mse_loss(outputs, pictures),
-        }
-        for side in (128, SIDE):
-            small = [F.adaptive_avg_pool2d(x, side).split(self.batch) for x in (outputs, pictures)]
-            figures[f"lpips_{side}"] = torch.cat(
-                [self.lpips(*pair).flatten() for pair in zip(*small, strict=True)]
-            ).mean()
-        return {name: round(figure.item(), 5) for name, figure in figures.items()}
+        return {name: round(values.mean().item(), 5) for name, values in self.judge(outputs, pictures).items()}
 
 
 class Run:
@@ -92,8 +77,13 @@ class Run:
         decoder = MobileStyleGAN.from_pretrained(arguments.decoder) if arguments.decoder else load_mobile_stylegan()
         decoder.requires_grad_(False)
         decoder.readouts = load_readouts()
-        self.average = estimate_latent_avg(decoder).to(self.device)  # in float32
-        self.decoder = decoder.to(self.device, torch.bfloat16)
+        decoder.to(self.device)
+        self.average = estimate_latent_avg(decoder)
+        self.drawn_codes = unseen_codes(decoder, self.average, arguments.faces)
+        self.decoder = decoder.to(torch.bfloat16)
+        with torch.no_grad():
+            drawn = [decode_full(self.decoder, part).clamp(-1, 1) for part in self.drawn_codes.split(8)]
+        self.drawn = torch.cat(drawn)
         self.decode = self._decode(arguments.decode, arguments.chunk)
         self.lpips = load_lpips().to(self.device)
         self.identity = IdentityLoss(load_mobile_facenet().to(self.device, torch.float32))
@@ -103,7 +93,6 @@ class Run:
         )
         learned = [read_photographs(folder, kept=False)[1] for folder in self.sets.values()]
         self.photographs = torch.cat(learned).to(self.device) if learned else None
-        self.drawn_codes, self.drawn = self._unseen(arguments.faces)
         self.encoder = self._encoder(arguments.start)
         self.trainer = FaceTrainer(
             self.encoder,
@@ -137,12 +126,6 @@ class Run:
         except Exception:  # the plain decoder is always there
             traceback.print_exc()
             return plain
-
-    def _unseen(self, faces: int) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator(self.device).manual_seed(UNSEEN)
-        codes = draw_codes(self.decoder, self.average, faces, generator, PLAIN)
-        with torch.no_grad():
-            return codes, torch.cat([decode_full(self.decoder, part).clamp(-1, 1) for part in codes.split(8)])
 
     def _encoder(self, start: Path | None) -> GradualStyleEncoder:
         torch.manual_seed(0)
@@ -293,9 +276,7 @@ class Run:
 
 def new_encoder() -> GradualStyleEncoder:
     """The encoder of photographs, untrained: for MobileStyleGAN's sixteen codes, on MobileFaceNet's body."""
-    return GradualStyleEncoder(
-        n_styles=16, input_size=INPUT_SIDE, map2style_width=MAP2STYLE_WIDTH, backbone="mobile_facenet"
-    )
+    return GradualStyleEncoder.from_config(FACE_ENCODER)
 
 
 def decode_full(decoder: MobileStyleGAN, codes: Tensor) -> Tensor:
@@ -328,6 +309,14 @@ def read_pieces(folder: Path) -> dict[str, Tensor]:
     for file in sorted(folder.glob("weights-*.safetensors")):
         state |= {name: tensor.float() for name, tensor in read_file(file)[0].items()}
     return state
+
+
+def join_pieces(encoder: nn.Module, run: Path, folder: Path) -> None:
+    """Stores the encoder whose weights a training's folder holds in pieces as one model, in half precision."""
+    encoder.load_state_dict(read_pieces(run))
+    for parameter in encoder.parameters():
+        parameter.data = parameter.half()
+    encoder.save_pretrained(folder)
 
 
 def write_sheet(path: Path, rows: list[Tensor]) -> None:

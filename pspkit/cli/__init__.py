@@ -1,4 +1,4 @@
-"""The command `pspkit`: inspect weights, make and align pictures, train, translate, evaluate, run the course."""
+"""The command `pspkit`: inspect weights, align pictures, train, translate, edit, evaluate, export, run the course."""
 
 import argparse
 import os
@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from pspkit import PspkitError, __version__
 from pspkit.cli import (
     align,
+    animate,
     assets,
     course,
     decode,
     directions,
+    edit,
     evaluate,
+    export,
     inspect,
+    labels,
     mix,
     pairs,
     plugins,
@@ -25,11 +29,12 @@ from pspkit.cli import (
     train_identity,
     translate,
 )
-from pspkit.errors import UnregisteredError
+from pspkit.cli.parsing import check_numbers
+from pspkit.errors import UnregisteredError, check_name, shown
 
 COMMANDS = (
-    *(inspect, assets, render, pairs, align, train, train_decoder, train_identity, directions),
-    *(translate, mix, project, decode, evaluate, course),
+    *(inspect, assets, render, pairs, labels, align, train, train_decoder, train_identity, directions),
+    *(translate, mix, edit, animate, project, decode, evaluate, export, course),
 )
 # Memory for a map of 1024 px costs as much as the arithmetic on it; less in huge pages. Torch reads this once.
 HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}
@@ -48,10 +53,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.update(HUGE_PAGES | os.environ)
     arguments = argparse.Namespace()
     try:
-        arguments = _parser().parse_args(plugins.load_all(sys.argv[1:] if argv is None else argv))
+        argv = sys.argv[1:] if argv is None else argv
+        for argument in argv:
+            check_name(argument)
+        arguments = _parser().parse_args(plugins.load_all(argv))
+        check_numbers(arguments)
         return arguments.handler(arguments) or 0
     except PspkitError as error:
         print(f"pspkit: {_as_option(error, arguments)}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # of what it prints, as in `pspkit assets list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = error.filename or "a file"
+        print(f"pspkit: {shown(where)}: cannot be used ({error.strerror}). Check the path.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pspkit.cli.output import check_kept
 from pspkit.cli.parsing import add_command, add_device
 from pspkit.errors import PspkitError, check_choice
 
@@ -76,10 +77,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from pspkit.storage.checkpoints.files import write_text
 
     check_choice("precision", arguments.precision, ("float32", "bfloat16"))
-    if arguments.batch < 1 or min(arguments.drawn, arguments.refine) < 0:
-        raise PspkitError("--batch, --drawn and --refine: need at least 1, 0 and 0.")
     if not arguments.drawn and not arguments.photographs:
         raise PspkitError("--drawn: 0, and no --photographs, so there is nothing to measure on. Give one of them.")
+    if arguments.json:
+        check_kept(arguments.json, arguments.path, arguments.photographs)
     psp = find_psp("faces", "encode", arguments.path, arguments.device)
     average = psp.latent_avg
     codes = unseen_codes(psp.decoder, average.mean(0), max(1, arguments.drawn))  # in float32

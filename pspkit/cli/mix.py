@@ -2,9 +2,8 @@
 
 import argparse
 
-from pspkit.cli.output import check_free, write_result
+from pspkit.cli.output import check_free, one_face, write_result
 from pspkit.cli.parsing import LAYERS, add_command, add_device, add_model, add_picture, add_task
-from pspkit.errors import PspkitError
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -15,8 +14,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         _mix,
         "give one face some codes of another",
         """Draws A with some of its codes replaced by those of B. A and B are pictures, which the model encodes, or
-        files of codes, for which no encoder is needed; where a file holds several, add the row, as in
-        codes.safetensors:3.""",
+        files of codes (ours, or plain arrays in .npy, .npz or .pt), for which no encoder is needed; where a file holds
+        several, add the row, as in codes.safetensors:3.""",
         [
             "pspkit mix anna.png berta.png --layers fine --out mixed.png",
             "pspkit mix aligned/anna.png aligned/berta.png --domain faces --layers fine --out mixed.png",
@@ -41,22 +40,19 @@ def _mix(arguments: argparse.Namespace) -> None:
     import torch
 
     from pspkit.device import choose_device
-    from pspkit.inference import encode_file, find_decoder, find_psp, is_codes, load_w_plus, parse_layers
+    from pspkit.inference import encode_file, find_decoder, find_psp, is_codes, parse_layers
+    from pspkit.inference.codes import split_row
     from pspkit.psp import mix_codes
 
-    check_free(arguments)
     given = (arguments.first, arguments.second)
+    check_free(arguments, *(split_row(path)[0] for path in given), arguments.model)
     where = (arguments.domain, arguments.task, arguments.model)
     psp = None if all(map(is_codes, given)) else find_psp(*where)
     decoder = psp.decoder if psp else find_decoder(*where)
     (psp or decoder).to(choose_device(arguments.device))
-    faces = []
-    for name in given:
-        codes = load_w_plus(decoder, name) if is_codes(name) else encode_file(psp, name, arguments.task)
-        if len(codes) > 1:
-            raise PspkitError(f"{name}: holds {len(codes)} faces. Name one, as in {name}:0.")
-        faces.append(codes)
-    first, second = faces
+    first, second = (
+        one_face(decoder, name) if is_codes(name) else encode_file(psp, name, arguments.task) for name in given
+    )
     mixed = mix_codes(first, second, parse_layers(arguments.layers, decoder.n_styles), arguments.alpha)
     shown = torch.cat([first, second, mixed]) if arguments.side_by_side else mixed
     write_result(arguments, decoder, shown, mixed)

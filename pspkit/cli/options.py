@@ -1,6 +1,7 @@
 """What the training commands have in common: their options, and how they follow a training to its end."""
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -10,11 +11,13 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pspkit.cli.parsing import whole_number
 from pspkit.errors import PspkitError
 
 if TYPE_CHECKING:
     from pspkit.training import Report, Trainer
 
+INPUTS = ("source", "target", "decoder", "identity", "encoder", "moco", "start")  # options that name what is read
 INTERRUPTED = 130  # the exit code, as shells give it
 Config = TypeVar("Config")
 Texts = Mapping[str, str]  # by a field's name; a field of a nested configuration has that one's name before its own
@@ -43,6 +46,8 @@ def add_training_options(parser: argparse.ArgumentParser, config: type, texts: T
         elif kind in (int, float, str):
             metavar = {int: "N", float: "X", str: "NAME"}[kind]
             parser.add_argument(option, type=kind, metavar=metavar, help=texts[name])
+        elif kind == int | str:
+            parser.add_argument(option, type=_number_or_name, metavar="N|NAME", help=texts[name])
         else:
             parser.add_argument(option, type=_numbers, metavar="N,N,...", help=texts[name])
 
@@ -72,11 +77,22 @@ def begun_with(arguments: argparse.Namespace, kind: str, config: type[Config]) -
     """The configuration of the training in DIR; None where there is none.
 
     Raises:
-        PspkitError: there is one, and it is not to be resumed.
+        PspkitError: there is one, and it is not to be resumed; or it is running; or DIR and something that is read
+            lie in one another.
         CheckpointError: it cannot be read, or is of another kind.
     """
-    from pspkit.training.keeper import recorded
+    from pspkit.training.keeper import alone, recorded
 
+    out = Path(os.path.realpath(arguments.out))
+    for name in INPUTS:
+        given = getattr(arguments, name, None)
+        if given and os.path.exists(given):
+            place = os.path.realpath(given)
+            if out.is_relative_to(place) or Path(place).is_relative_to(out):
+                raise PspkitError(f"{arguments.out}: lies in {given}, or the other way round. Name another folder.")
+    if arguments.out.is_dir() and os.environ.get("RANK", "0") == "0":  # the main process of several
+        with alone(arguments.out):
+            pass  # else all would be prepared before the training finds that another one is running
     found = recorded(arguments.out, kind, config)
     if found and not arguments.resume:
         raise PspkitError(f"{arguments.out}: holds a training already. Go on with --resume, or name another folder.")
@@ -147,5 +163,9 @@ def _in_words(report: "Report") -> str:
     return "  ".join([*parts, *(["best"] if report.best else [])])
 
 
+def _number_or_name(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    return tuple(map(whole_number, text.split(",")))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pspkit.cli.output import check_free, write_result
+from pspkit.cli.output import check_free, one_face, write_result
 from pspkit.cli.parsing import add_command, add_device, add_model, add_picture
 
 
@@ -22,6 +22,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     project.add_argument("file", type=Path, metavar="PICTURE", help="what is to be found")
     project.add_argument("--steps", type=int, default=500, metavar="N", help="how many steps (default: 500)")
+    project.add_argument(
+        "--start", metavar="CODES", help="a file of codes to start from in their place; FILE:3 is row 3 of several"
+    )
     add_model(project)
     add_picture(project)
     add_device(project)
@@ -31,10 +34,11 @@ def _project(arguments: argparse.Namespace) -> None:
     from pspkit.device import choose_device
     from pspkit.inference import find_parts, project_file
 
-    check_free(arguments)
+    check_free(arguments, arguments.file, arguments.model)
     psp, decoder = find_parts(arguments.domain, "encode", arguments.model)
     (psp or decoder).to(choose_device(arguments.device))
-    found = project_file(decoder, arguments.file, arguments.steps, psp)
-    start = "the encoder's codes" if psp else "the average face"
+    begin = one_face(decoder, arguments.start) if arguments.start else None
+    found = project_file(decoder, arguments.file, arguments.steps, psp, begin)
+    start = arguments.start or ("the encoder's codes" if psp else "the average face")
     print(f"mean squared error: {found.start_error:.4f} of {start}, {found.error:.4f} after {arguments.steps} steps")
     write_result(arguments, decoder, found.codes, found.codes)

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from pspkit.cli.parsing import add_command
-from pspkit.errors import PspkitError
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -32,12 +31,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _render(arguments: argparse.Namespace) -> None:
     from pspkit.data.heads import export, sample_factors
 
-    if arguments.count < 1:
-        raise PspkitError(f"--count: got {arguments.count}, needs at least 1.")
     factors = sample_factors(arguments.count, arguments.seed, views=arguments.count if arguments.same_identity else 1)
     if arguments.yaw is not None:
-        if not -60 <= arguments.yaw <= 60:
-            raise PspkitError(f"--yaw: got {arguments.yaw:g}, needs -60 to 60 degrees.")
         factors = factors.replace(yaw=arguments.yaw)
     export(factors, arguments.size, arguments.out, look=arguments.look)
     print(arguments.out)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pspkit.cli.options import add_training_options, begun_with, follow, with_options
+from pspkit.cli.output import plain_warnings
 from pspkit.cli.parsing import TASK_NAMES, add_command
 from pspkit.config import TrainingConfig
 from pspkit.errors import PspkitError
@@ -19,24 +20,34 @@ RUN_OPTIONS = {
     "identity": "file of a face-recognition network, for the loss and as a start (default: the domain's own)",
     "encoder": "file of a trained encoder or pSp to start from",
     "moco": "file of MoCo v2's ResNet-50, for domains without faces",
-    "source": "folder of pictures, sketches or label maps; a tenth, 256 at most, is held out (default: the domain's)",
+    "source": "folder of pictures, sketches or label maps; a tenth, 256 at most, is held out (default: heads are"
+    " rendered, faces drawn)",
     "target": "folder of the pictures that belong to them",
+    "from_photograph": "the source folder holds photographs of faces, of which sketches or label maps are made",
+    "validation_target": "folder of the pictures that belong to those of --validation DIR",
+    "group_by": "what is held out together: folder, or a pattern of names such as '(.+)_' that finds whose they are",
+    "fit": "how pictures become square: pad, crop or stretch (default: stretch)",
+    "input_size": "side of the encoder's input, pixels (default: the profile's)",
     "on_bad_image": "what becomes of pictures in them that cannot be used: stop (default) or skip",
 }
-FILES = ("decoder", "identity", "encoder", "moco", "source", "target")
+SWITCHES = ("from_photograph",)
+FILES = ("decoder", "identity", "encoder", "moco", "source", "target", "validation_target")
 TEXTS = {
     "steps": "steps in all",
     "batch": "pairs that a process sees at once",
     "accumulate": "batches whose gradients make one step",
     "optimizer": "ranger or adam",
     "lr": "learning rate",
+    "body_rate": "share of the learning rate at which the encoder's body learns",
+    "body_from": "share of the steps after which the body learns",
     "anneal_from": "share of the steps after which the rate falls to 0; 1: it never does",
     "ema_decay": "of the running average of the weights, which is what is validated and kept",
     "precision": "float32, bfloat16, float16 or auto",
     "train_decoder": "train the decoder too",
+    "preview": "side of the decoder's preview that steps look at where it has one, in pixels; 0: whole pictures",
     "lpips_trunk": "network of the perceptual loss: alexnet, vgg or random",
-    "heads": "heads to render for training",
-    "validation": "pairs held out",
+    "heads": "heads to render, or faces to draw, for training",
+    "validation": "pairs held out: how many, or a folder of their own, or none",
     "validate_every": "steps between two validations",
     "save_every": "steps between two saved states",
     "workers": "processes that read pictures",
@@ -65,7 +76,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     add_training_options(train, TrainingConfig, TEXTS)
     for name, text in RUN_OPTIONS.items():
-        train.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=text)
+        switch = {"action": "store_true", "default": None} if name in SWITCHES else {"metavar": name.upper()}
+        train.add_argument(f"--{name.replace('_', '-')}", help=text, **switch)
     train.add_argument(
         "--loss", action="append", metavar="NAME=WEIGHT", help="a weight that replaces the task's; repeatable"
     )
@@ -77,6 +89,10 @@ def _train(arguments: argparse.Namespace) -> int:
     from pspkit.inference.inspect import sizes_in_words
     from pspkit.training import Run
 
+    if arguments.input_size is not None:
+        if not arguments.input_size.isdecimal():
+            raise PspkitError(f"--input-size: got {arguments.input_size}, needs a power of two of at least 32.")
+        arguments.input_size = int(arguments.input_size)
     given = {name: getattr(arguments, name) for name in RUN_OPTIONS if getattr(arguments, name) is not None}
     paths = {name: Path(given[name]) for name in given.keys() & FILES}
     given |= {name: str(path.resolve()) for name, path in paths.items() if name != "decoder" or path.exists()}
@@ -86,9 +102,12 @@ def _train(arguments: argparse.Namespace) -> int:
     if run is None:
         domain = get_domain(given.get("domain", Run.domain))
         given.setdefault("profile", domain.choose_profile(choose_device(arguments.device).type != "cpu")[0])
-        run = Run(profile=given["profile"])
+        run = Run(domain.name, profile=given["profile"])
+    if isinstance(arguments.validation, str) and arguments.validation != "none":
+        arguments.validation = str(Path(arguments.validation).resolve())
     run = replace(run, **given, training=with_options(run.training, arguments))
-    trainer = run.trainer(arguments.out, arguments.device)
+    with plain_warnings():
+        trainer = run.trainer(arguments.out, arguments.device)
 
     def introduction() -> Iterator[str]:
         training = trainer.strategy
@@ -96,7 +115,10 @@ def _train(arguments: argparse.Namespace) -> int:
         yield f"{run.domain}, {run.task}, {run.profile}: encoder {sizes_in_words(encoder)}"
         first = run.encoder or run.first_weights(encoder.saved_config) or "chance"
         yield f"decoder {sizes_in_words(training.psp.decoder)}; first weights from {first}"
-        yield f"{len(training.training)} pairs, {len(training.validation)} held out; {trainer.machine}"
+        held = f"{len(training.validation)} held out"
+        if run.training.validation == "none":
+            held = "none held out: validation measures what is learned by heart"
+        yield f"{len(training.training)} pairs, {held}; {trainer.machine}"
 
     return follow(trainer, arguments, introduction)
 

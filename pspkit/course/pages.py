@@ -2,7 +2,7 @@
 
 import os
 import re
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -15,22 +15,26 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
 from pspkit.errors import PspkitError
-from pspkit.storage.checkpoints.files import write_text
+from pspkit.storage.checkpoints.files import write_bytes, write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 INDEX = "index.html"
-LESSON = re.compile(r"\d\d_|A\d_")  # what any other name begins with is read at any time
+# What a name begins with; every other notebook is no part of the course's text.
+LESSON, APPENDIX = re.compile(r"\d\d_"), re.compile(r"A\d_")
 LOADERS = "script, link, iframe, object, embed, [srcset], [src]:not([src^='data:'])"
+ANCHOR = re.compile(r'(<h\d[^>]* id="|class="anchor-link" href="#)([^"]*)"')
+ID = re.compile(r'\bid="([^"]+)"')
 LOADED = re.compile(r"@import|url\((?!['\"]?(?:data:|#))")  # of a style sheet
 
 
-def render(notebooks: dict[Path, NotebookNode], out: Path) -> Path:
+def render(notebooks: dict[Path, NotebookNode], out: Path, live: Sequence[Path] = ()) -> Path:
     """Writes the pages, all without scripts or files from elsewhere, and follows their links.
 
     Args:
-        notebooks: in reading order; links between them become links between their pages. Any other file that they
-            link to is put beside the pages, Markdown as a page.
+        notebooks: in reading order; links between them become links between their pages. Only the lessons lead from
+            one to the next. Any other file that they link to is put beside the pages, Markdown as a page.
         out: the folder, made when missing.
+        live: the live pages, which are in that folder already; the index names them.
 
     Returns:
         The path of `index.html`.
@@ -75,15 +79,17 @@ def render(notebooks: dict[Path, NotebookNode], out: Path) -> Path:
         write(path, exporter.from_notebook_node(notebook, resources)[0])
     for file in documents:  # grows while they are written
         if file.suffix == ".md":
-            html = _to_html(file.read_text(encoding="utf-8"), file.parent)
+            html = ANCHOR.sub(_as_on_github, _to_html(file.read_text(encoding="utf-8"), file.parent))
             up = os.path.relpath(out / INDEX, (out / places[file]).parent)
             write(file, templates.get_template("document.html.j2").render(html=html, name=file.name, index=up))
         else:
-            (out / places[file]).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, out / places[file])
+            write_bytes(out / places[file], file.read_bytes())
     index = out / INDEX
-    listed = [[entry for path, entry in entries.items() if (path in lessons) == lesson] for lesson in (True, False)]
-    write_text(index, templates.get_template("index.html.j2").render(lessons=listed[0], others=listed[1]))
+    groups: dict[str, list] = {"lessons": [], "appendices": [], "others": [], "live": [page.name for page in live]}
+    for path, entry in entries.items():
+        group = "lessons" if path in lessons else "appendices" if APPENDIX.match(path.name) else "others"
+        groups[group].append(entry)
+    write_text(index, templates.get_template("index.html.j2").render(groups))
     if faults := find_faults([*written, index], out):
         raise PspkitError("\n".join([f"{out}: the pages have faults; correct the notebooks.", *faults]))
     return index
@@ -115,6 +121,8 @@ def find_faults(pages: list[Path], folder: Path) -> list[str]:
                 continue
             target = (page.parent / unquote(url.path)).resolve() if url.path else page
             there = target.is_file() and target.is_relative_to(folder.resolve())
+            if there and url.fragment and target not in anchors:  # a page that is looked at elsewhere
+                anchors[target] = set(ID.findall(target.read_text(encoding="utf-8")))
             if there and url.fragment:  # a browser takes it as it stands, then decoded
                 there = anchors.get(target, set()) & {url.fragment, unquote(url.fragment)}
             if not there:
@@ -123,6 +131,12 @@ def find_faults(pages: list[Path], folder: Path) -> list[str]:
         loaded += LOADED.findall("".join(style.get_text() for style in soup.find_all("style")))
         faults += [f"  {page.name}: would load {what[:80]}" for what in loaded]
     return faults
+
+
+def _as_on_github(anchor: re.Match) -> str:
+    """The anchor of a heading in a Markdown file, as GitHub makes it: links between such files are written for both."""
+    name = re.sub(r"[^\w-]", "", unquote(anchor[2]).lower())
+    return f'{anchor[1]}{name}"'
 
 
 class _MathMLRenderer(IPythonRenderer):

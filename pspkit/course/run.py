@@ -1,6 +1,7 @@
 """The course as a whole: runs the notebooks in reading order, and has them rendered as pages."""
 
 import os
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,8 @@ from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 
+from pspkit.course.live.content import HEADS
+from pspkit.course.live.page import write_live_pages
 from pspkit.course.pages import render
 from pspkit.errors import PspkitError
 from pspkit.storage.atomic import replacing
@@ -23,6 +26,11 @@ ENVIRONMENT = {"PSPKIT_PROFILE": "smoke", "OMP_WAIT_POLICY": "passive"}
 CELL_TIMEOUT = 900  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NEEDS_KERNEL = "Interactive: run this cell in JupyterLab (make lab) to use it."
+EXPLORED = re.compile(r"(\w+)\.explore\(\)")  # the explorers by the names that the notebooks give them
+LIVE_PARTS = {
+    **{"mixer": "mix", "walker": "walk", "labels": "draw", "sketch": "draw"},
+    **{"pyramid": "inside", "viewer": "inside"},
+}
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -109,11 +117,14 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     """Leaves in a notebook what readers need and a second run repeats, so that differences stay small.
 
     Of the metadata remain the kernel's name and the cells' tags; of a widget, which is dead without its kernel, a
-    line that says how to use it; of an expected error, its name and message without the traceback's paths.
+    line that says how to use it, and of a progress bar nothing; of an expected error, its name and message without the
+    traceback's paths.
     """
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {})
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
         for output in cell.get("outputs", []):
             if WIDGET in output.get("data", {}):
                 html = f"<p><em>{NEEDS_KERNEL}</em></p>"
@@ -121,6 +132,12 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             if output.output_type == "error":
                 output.traceback = [f"{output.ename}: {output.evalue}"]
     return notebook
+
+
+def _is_progress(output: NotebookNode) -> bool:
+    """Whether an output is tqdm's bar, which a slow machine shows and a quick one does not."""
+    data = output.get("data", {})
+    return WIDGET in data and "%|" in data.get("text/plain", "")
 
 
 def run(only: Iterable[str] = (), in_place: bool = False) -> None:
@@ -162,4 +179,20 @@ def site() -> None:
 
 
 def _render(notebooks: dict[Path, NotebookNode]) -> None:
-    print(f"Rendered {render({path: normalise(notebook) for path, notebook in notebooks.items()}, SITE)}")
+    live = write_live_pages(SITE)
+    notebooks = {path: normalise(notebook) for path, notebook in notebooks.items()}
+    if SITE / HEADS.file in live:
+        for notebook in notebooks.values():
+            _link_explorers(notebook)
+    print(f"Rendered {render(notebooks, SITE, live)}")
+
+
+def _link_explorers(notebook: NotebookNode) -> None:
+    """Where an explorer needs a kernel, a link to the part of the live page that answers without one."""
+    for cell in notebook.cells:
+        name = EXPLORED.search(cell.source)
+        part = LIVE_PARTS.get(name[1]) if name else None
+        for output in cell.get("outputs", []) if part else []:
+            if NEEDS_KERNEL in output.get("data", {}).get("text/html", ""):
+                link = f'<a href="{HEADS.file}#{part}">It also moves without one, in the live page.</a>'
+                output.data["text/html"] = f"<p><em>{NEEDS_KERNEL}</em> {link}</p>"

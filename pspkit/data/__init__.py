@@ -1,1 +1,1 @@
-"""Pictures, label maps, folders of them, the tasks made from them, and rendered heads."""
+"""Pictures, films, label maps, folders of them, the tasks made from them, and rendered heads."""

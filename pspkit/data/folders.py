@@ -6,18 +6,26 @@
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from pspkit.config import LIMITS
+from pspkit.data.labels import looks_like_a_parsers
 from pspkit.data.pictures import Picture, open_picture, picture_formats
 from pspkit.data.tasks import PairDataset, get_task
 from pspkit.data.verdicts import find_bad_pictures
-from pspkit.errors import PspkitError, check_choice
+from pspkit.errors import PspkitError, check_choice, check_number, shown, told_once
 
 CHOICES = ("stop", "skip")
+# What cameras, films and programs write, and Pillow does not read without plugins.
+UNREAD = (
+    *(".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".exr", ".hdr", ".jxl", ".svg"),
+    *(".pdf", ".eps", ".xcf", ".psb", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".npy", ".zip"),
+)
 
 
 class Pair(NamedTuple):
@@ -47,10 +55,34 @@ def list_pictures(folder: Path | str) -> list[Path]:
         found += [Path(parent, name) for name in files if not name.startswith(".")]
     found = [path for path in found if path.suffix.lower() in picture_formats()]
     if not found:
+        unread = count_unread([folder])
+        also = f" {unread_in_words(unread)}" if unread else ""
         raise PspkitError(
-            f"{folder}: no pictures in it. Pillow's formats are read, such as .png, .jpg, .webp and .tif."
+            f"{folder}: no pictures in it. Pillow's formats are read, such as .png, .jpg, .webp and .tif.{also}"
         )
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def count_unread(folders: Iterable[Path | str]) -> dict[str, int]:
+    """How many pictures and films in folders are of formats that are not read, by extension."""
+    names = [
+        name.lower()
+        for folder in folders
+        if Path(folder).is_dir()
+        for _, _, files in os.walk(folder)
+        for name in files
+        if not name.startswith(".")
+    ]
+    found = Counter(Path(name).suffix for name in names)
+    return {
+        extension: found[extension] for extension in UNREAD if found[extension] and extension not in picture_formats()
+    }
+
+
+def unread_in_words(unread: Mapping[str, int]) -> str:
+    """What `count_unread` found, for people."""
+    counts = ", ".join(f"{count} {extension}" for extension, count in unread.items())
+    return f"left out, for their formats are not read: {counts}. Convert them to PNG or JPEG."
 
 
 def name_in(folder: Path, path: Path) -> str:
@@ -69,7 +101,9 @@ def pictures_by_name(folder: Path) -> dict[str, Path]:
     for path in list_pictures(folder):
         twin = named.setdefault(name_in(folder, path), path)
         if twin is not path:
-            raise PspkitError(f"{twin} and {path} share a name, so neither can be paired. Keep one of them.")
+            raise PspkitError(
+                f"{shown(twin)} and {shown(path)} share a name, so neither can be paired. Keep one of them."
+            )
     return named
 
 
@@ -86,8 +120,8 @@ def pair_by_name(source: Path | str, target: Path | str, on_bad_image: str = "st
     """
     check_choice("on_bad_image", on_bad_image, CHOICES)
     sources, targets = pictures_by_name(Path(source)), pictures_by_name(Path(target))
-    lonely = [f"{sources[name]} (nothing in {target})" for name in sources if name not in targets]
-    lonely += [f"{targets[name]} (nothing in {source})" for name in targets if name not in sources]
+    lonely = [f"{shown(sources[name])} (nothing in {target})" for name in sources if name not in targets]
+    lonely += [f"{shown(targets[name])} (nothing in {source})" for name in targets if name not in sources]
     pairs = [Pair(name, path, targets[name]) for name, path in sources.items() if name in targets]
     if lonely:
         have = "picture has" if len(lonely) == 1 else "pictures have"
@@ -109,12 +143,16 @@ class FolderPairs(PairDataset):
         target: the folder of the pictures that belong to them, of the same names; where it is left out, each picture
             is its own target.
         task: a key of `TASKS`.
-        size: the pairs' side, pixels. Pictures are brought to a square: crop them to one before, or they are squeezed.
+        size: the sources' side, pixels.
         training: whether flips and options are random.
         seed: not negative.
+        target_size: the targets' side; that of the sources unless given.
+        from_photograph: whether the folder holds aligned photographs of faces, of which sketches or label maps are
+            made; each is then its own target.
         on_bad_image: "stop" names unusable pictures and refuses; "skip" leaves them out with a warning.
         decode_all: whether the check decodes whole files, which takes minutes the first time where there are tens of
             thousands, or reads headers alone.
+        fit: how pictures that are not square become so: "pad", "crop" or "stretch"; they are squeezed unless given.
 
     Attributes:
         pairs: names and files, in order.
@@ -134,26 +172,47 @@ class FolderPairs(PairDataset):
         size: int = 256,
         training: bool = True,
         seed: int = 0,
+        target_size: int | None = None,
+        from_photograph: bool = False,
         on_bad_image: str = "stop",
         decode_all: bool = True,
+        fit: str | None = None,
     ):
         found = get_task(task)
         check_choice("on_bad_image", on_bad_image, CHOICES)
-        super().__init__(found, found.folders, size, training, seed)
-        self.on_bad_image = on_bad_image
-        if target is None and self.recipe.target == "partner":
-            raise PspkitError(f"target: {task} needs a second folder, with the pictures its {found.source} belong to.")
+        check_number("size", size, *LIMITS["size"], whole=True, unit="pixels")
+        check_number("seed", seed, *LIMITS["seed"], whole=True)
+        super().__init__(found, found.folders, size, training, seed, target_size, fit)
+        self.on_bad_image, self.from_photograph = on_bad_image, from_photograph
+        if from_photograph:
+            found.check_from_photograph()
+            if target is not None:
+                raise PspkitError("target: a folder, but from_photograph makes each photograph its own. Leave one out.")
+        if target is None and self.recipe.target == "partner" and not from_photograph:
+            made = ", or from_photograph=True, which makes them" if found.from_photograph else ""
+            raise PspkitError(
+                f"target: {task} needs a second folder, with the pictures its {found.source} belong to{made}."
+            )
         if target is not None and self.recipe.flip == "apart":
             raise PspkitError(
                 f"target: {task} learns from one folder and its mirror images."
                 " For two folders of true pairs train 'encode'."
             )
         self.source, self.target = Path(source), None if target is None else Path(target)
+        if self.target and found.source != "picture" and self.source.resolve() == self.target.resolve():
+            raise PspkitError(
+                f"target: {source} is the folder of the {found.source} too, and {task} needs one of them and another of"
+                " the pictures that belong to them. Name both."
+            )
         if self.target is None:
             self.pairs = [self._own_target(path) for path in list_pictures(self.source)]
         else:
             self.pairs = pair_by_name(self.source, self.target, on_bad_image)
+        if unread := count_unread(filter(None, (self.source, self.target))):
+            warnings.warn(unread_in_words(unread), stacklevel=2)
         self._drop_bad(decode_all)
+        if self._kind == "labels":
+            self._doubt_order()
         self._went_bad = torch.zeros(len(self.pairs), dtype=torch.bool).share_memory_()
 
     def __len__(self) -> int:
@@ -169,7 +228,9 @@ class FolderPairs(PairDataset):
         for number in range(index, index + len(self)):
             pair = self.pairs[number % len(self)]
             try:
-                source = open_picture(pair.source, self.task.source)
+                source = open_picture(pair.source, self._kind)
+                if self.from_photograph:
+                    return self.task.source_of(source), source
                 return source, source if pair.target == pair.source else open_picture(pair.target)
             except PspkitError as error:
                 if self.on_bad_image == "stop":
@@ -178,6 +239,11 @@ class FolderPairs(PairDataset):
                     self._went_bad[number % len(self)] = True
                     warnings.warn(f"skipped: {error}", stacklevel=2)
         raise PspkitError(f"{self.pairs[0].source.parent}: none of {len(self)} pictures can be read any more.")
+
+    @property
+    def _kind(self) -> str:
+        """What the files of the first folder show."""
+        return "picture" if self.from_photograph else self.task.source
 
     def _own_target(self, path: Path) -> Pair:
         return Pair(name_in(self.source, path), path, path)
@@ -199,13 +265,23 @@ class FolderPairs(PairDataset):
             both = zip(names[::2], names[1::2], strict=True)
             self.pairs = [self._own_target(self.source / a)._replace(target=self.target / b) for a, b in both]
 
+    def _doubt_order(self) -> None:
+        """Warns where the maps make faces only if their numbers are in another order."""
+        looked_at = [open_picture(pair.source, "labels").as_subclass(torch.Tensor) for pair in self.pairs[:16]]
+        if sum(map(looks_like_a_parsers, looked_at)) > len(looked_at) / 2:
+            warnings.warn(
+                f"{self.source}: these maps are faces only if their numbers are in the order of face parsers. Convert"
+                " them with `pspkit labels --label-order parser`, and look at the preview.",
+                stacklevel=3,
+            )
+
     def _drop_bad(self, decode_all: bool) -> None:
-        bad = find_bad_pictures(self.source, [pair.source for pair in self.pairs], self.task.source, decode_all)
+        bad = find_bad_pictures(self.source, [pair.source for pair in self.pairs], self._kind, decode_all)
         if self.target is not None:
             bad |= find_bad_pictures(self.target, [pair.target for pair in self.pairs], decode=decode_all)
         if not bad:
             return
-        _refuse(self.on_bad_image, f"{len(bad)} picture{'s' if len(bad) > 1 else ''} cannot be used", bad.values())
+        _refuse(self.on_bad_image, f"{len(bad)} picture{'s' if len(bad) > 1 else ''} cannot be used", told_once(bad))
         self.pairs = [pair for pair in self.pairs if pair.source not in bad and pair.target not in bad]
         if not self.pairs:
             raise PspkitError(

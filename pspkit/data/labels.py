@@ -1,5 +1,6 @@
 """Label maps: the classes of CelebAMask-HQ, their numbers and colours, and how a map is resized and mirrored."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from pspkit.errors import PspkitError
+from pspkit.errors import PspkitError, check_tensor
 
 
 class LabelMap(tv_tensors.Mask):
@@ -50,6 +51,32 @@ LABELS = {
 FACE_PARSER_ORDER = (
     *("background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "ear_r"),
     *("nose", "mouth", "u_lip", "l_lip", "neck", "neck_l", "cloth", "hair", "hat"),
+)
+
+# The colours in which others draw the classes, each list in the order of its numbers.
+# Sources: CelebAMask-HQ's g_color.py; face-parsing.PyTorch's test.py, which OpenCV writes with red and blue exchanged.
+CELEBAMASK_COLOURS = (
+    *("000000", "cc0000", "4c9900", "cccc00", "3333ff", "cc00cc", "00ffff", "ffcccc", "663300", "ff0000"),
+    *("66cc00", "ffff00", "000099", "0000cc", "ff3399", "00cccc", "003300", "ff9933", "00cc00"),
+)
+FACE_PARSER_COLOURS = (
+    *("ffffff", "ff5500", "ffaa00", "ff0055", "ff00aa", "00ff00", "55ff00", "aaff00", "00ff55", "00ffaa"),
+    *("0000ff", "5500ff", "aa00ff", "0055ff", "00aaff", "ffff00", "ffff55", "ffffaa", "ff00ff"),
+)
+
+# What lies above what in an upright face.
+ABOVE = tuple(
+    (above, below)
+    for uppers, lowers in (
+        (
+            ("hair", "hat", "l_brow", "r_brow", "l_eye", "r_eye", "nose"),
+            ("mouth", "u_lip", "l_lip", "neck", "neck_l", "cloth"),
+        ),
+        (("u_lip", "l_lip"), ("neck", "neck_l", "cloth")),
+        (("hair", "hat", "l_brow", "r_brow"), ("nose",)),
+    )
+    for above in uppers
+    for below in lowers
 )
 
 SIDES = (("l_eye", "r_eye"), ("l_brow", "r_brow"), ("l_ear", "r_ear"))
@@ -94,6 +121,87 @@ def from_face_parser(labels: Tensor) -> Tensor:
     order = [LABELS[name].number for name in FACE_PARSER_ORDER]
     numbers = torch.tensor(order, dtype=torch.uint8, device=labels.device)
     return numbers[labels.long()]
+
+
+def label_maps(scores: Tensor) -> Tensor:
+    """The class of every pixel, left and right told apart by where they lie.
+
+    A face parser knows an eye, a brow and an ear, but often confuses left and right, even within one eye. Here the
+    middle of the nose decides; left is the person's own, on the right of the picture.
+
+    Args:
+        scores: (N, 19, S, S), as `models.face_parser.FaceParser` gives them.
+
+    Returns:
+        Label maps uint8 (N, S, S), numbers of `LABELS`.
+
+    Raises:
+        PspkitError: another shape, or not floating-point.
+    """
+    check_tensor("scores", scores, ("N", len(LABELS), "H", "W"))
+    scores = scores.float().clone()
+    pairs = [(LABELS[left].number, LABELS[right].number) for left, right in SIDES]
+    for left, right in pairs:
+        scores[:, left] = torch.logaddexp(scores[:, left], scores[:, right])
+        scores[:, right] = -torch.inf
+    labels = scores.argmax(1)
+    x = torch.arange(labels.shape[2], device=labels.device).expand_as(labels)
+    nose = labels == LABELS["nose"].number
+    count, total = nose.sum((1, 2)), (x * nose).sum((1, 2))
+    middle = torch.where(count > 0, total / count.clamp(min=1), (labels.shape[2] - 1) / 2)
+    for left, right in pairs:
+        labels[(labels == left) & (x < middle[:, None, None])] = right
+    return labels.to(torch.uint8)
+
+
+def from_colours(colours: Tensor) -> Tensor | None:
+    """The classes that a known palette gives these colours: ours, CelebAMask-HQ's, or that of face parsers.
+
+    Args:
+        colours: uint8 (N, 3), RGB.
+
+    Returns:
+        uint8 (N,), numbers of `LABELS`; None where a colour is in no palette, or two palettes disagree.
+    """
+    wanted = {bytes(colour) for colour in colours.tolist()}
+    readings = {
+        tuple(table[bytes(colour)] for colour in colours.tolist()) for table in _palettes() if wanted <= table.keys()
+    }
+    return torch.tensor(readings.pop(), dtype=torch.uint8) if len(readings) == 1 else None
+
+
+@cache
+def _palettes() -> tuple[dict[bytes, int], ...]:
+    own = {bytes.fromhex(label.colour): label.number for label in LABELS.values()}
+    celebamask = {bytes.fromhex(colour): number for number, colour in enumerate(CELEBAMASK_COLOURS)}
+    parser = {
+        bytes.fromhex(colour): LABELS[name].number
+        for name, colour in zip(FACE_PARSER_ORDER, FACE_PARSER_COLOURS, strict=True)
+    } | {bytes(3): 0}
+    return own, celebamask, parser, {colour[::-1]: number for colour, number in parser.items()}
+
+
+def looks_like_a_parsers(labels: Tensor) -> bool:
+    """Whether a map makes a face only if its numbers are read in the order of `FACE_PARSER_ORDER`.
+
+    An upright face has its hair above its neck, its brows above its mouth, and so on. In the parsers' order the number
+    of hair is that of the neck here.
+
+    Args:
+        labels: uint8 (H, W), numbers from 0 to 18.
+    """
+    return _upside_down(labels) >= 2 and not _upside_down(from_face_parser(labels))
+
+
+def _upside_down(labels: Tensor) -> int:
+    """How many parts of a face lie above others that they belong below."""
+    rows = torch.arange(labels.shape[0], device=labels.device)[:, None].expand_as(labels)
+    height = {}
+    for name, label in LABELS.items():
+        here = labels == label.number
+        if here.sum() >= 1e-3 * labels.numel():
+            height[name] = float(rows[here].float().mean())
+    return sum(height[above] > height[below] for above, below in ABOVE if above in height and below in height)
 
 
 def swap_sides(labels: Tensor) -> Tensor:

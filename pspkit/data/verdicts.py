@@ -20,12 +20,13 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from pspkit.data.pictures import check_header, open_picture
-from pspkit.errors import PspkitError
+from pspkit.errors import PspkitError, shown
 from pspkit.storage.atomic import replacing
 from pspkit.storage.places import cache_folder
+from pspkit.storage.reading import check_ordinary, parse_json
 
 # Verdicts of another version, or of another Pillow, which may read other files, do not count.
-RULES = {"format": 1, "pillow": PIL.__version__}
+RULES = {"format": 2, "pillow": PIL.__version__}
 
 
 class Verdict(NamedTuple):
@@ -64,7 +65,7 @@ def find_bad_pictures(
         finally:  # an interrupted check goes on where it was
             if due:
                 _keep(known, folder, index)
-    return {path: f"{path}{known[name].fault}" for path, name in names.items() if known[name].fault}
+    return {path: f"{shown(path)}{known[name].fault}" for path, name in names.items() if known[name].fault}
 
 
 def _faults(paths: Sequence[Path], kind: str, decode: bool) -> Iterator[tuple[Path, str]]:
@@ -83,7 +84,7 @@ def _fault(kind: str, decode: bool, path: Path) -> str:
         else:
             check_header(path)
     except PspkitError as error:
-        return str(error).removeprefix(str(path))
+        return str(error).removeprefix(shown(path))
     return ""
 
 
@@ -98,7 +99,8 @@ def _state(path: Path) -> tuple[int, int]:
 def _read(index: Path) -> dict[str, Verdict]:
     """The verdicts of a file; none where it is not there, damaged, or made under other rules."""
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
+        check_ordinary(index)
+        content = parse_json(index.read_text(encoding="utf-8"))
         if content["rules"] != RULES:
             return {}
         return {name: Verdict(*verdict) for name, verdict in content["files"].items()}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from pspkit.data.alignment.crop import align_face
@@ -100,19 +100,28 @@ class Result:
 
 
 class Judge:
-    """Compares pictures by two identity networks and LPIPS. FaceNet is the one that no training uses.
+    """Compares pictures by identity networks and LPIPS.
 
     Args:
         device: where the networks run.
+        identity: the identity networks by name; unless given, "arcface", which trainings use, and "facenet", which none
+            does.
+        lpips: as `load_lpips` gives it, which it is unless given.
 
     Raises:
         AssetError: a network could not be fetched or read.
     """
 
-    def __init__(self, device: torch.device | None = None) -> None:
-        networks = {"arcface": load_mobile_facenet(), "facenet": load_facenet()}
-        self.identity = {name: IdentityLoss(network).to(device) for name, network in networks.items()}
-        self.lpips, self.device = load_lpips().to(device), device
+    def __init__(
+        self,
+        device: torch.device | None = None,
+        identity: dict[str, IdentityLoss] | None = None,
+        lpips: nn.Module | None = None,
+    ) -> None:
+        if identity is None:
+            identity = {"arcface": IdentityLoss(load_mobile_facenet()), "facenet": IdentityLoss(load_facenet())}
+        self.identity = {name: network.to(device) for name, network in identity.items()}
+        self.lpips, self.device = (load_lpips() if lpips is None else lpips).to(device), device
 
     @torch.no_grad()
     def __call__(self, outputs: Tensor, inputs: Tensor) -> dict[str, Tensor]:
@@ -123,7 +132,7 @@ class Judge:
             inputs: alike, each of another person.
 
         Returns:
-            (N) values by their names in `Result.figures`.
+            (N) values by their names in `Result.figures`, on the CPU.
         """
         values = {}
         for name, network in self.identity.items():
@@ -137,7 +146,7 @@ class Judge:
             small = [F.adaptive_avg_pool2d(pictures, side) for pictures in (outputs, inputs)]
             distances = in_batches(lambda a, b: self.lpips(a, b).flatten(), *small, device=self.device)
             values[f"lpips_{side}"] = distances.cpu()
-        values["mse"] = (outputs - inputs).square().flatten(1).mean(1)
+        values["mse"] = (outputs - inputs).square().flatten(1).mean(1).cpu()
         return values
 
 

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from pspkit.device import native_precision
 from pspkit.errors import PspkitError, check_tensor
 from pspkit.losses.identity import IdentityLoss
-from pspkit.models.registry import AnyDecoder, example_tensor
+from pspkit.models.registry import AnyDecoder, example_tensor, has_preview
 from pspkit.psp import estimate_latent_avg
 
 PREVIEW_SIDE = 256  # pixels
@@ -148,11 +148,6 @@ def optimise(
             (codes.grad,) = torch.autograd.grad(loss, codes)
         optimizer.step()
     return codes.detach()
-
-
-def has_preview(decoder: AnyDecoder, side: int = PREVIEW_SIDE) -> bool:
-    """Whether a decoder has a preview of a side, pixels, as `MobileStyleGAN.preview` is one."""
-    return side in getattr(decoder, "preview_sides", ())
 
 
 def _errors(output: Tensor, images: Tensor) -> Tensor:

@@ -19,19 +19,23 @@ RATE = 0.03
 
 @dataclass
 class Gain:
-    """How much nearer refinement came to its pictures, decoded in full; as a string, the line that commands print.
+    """How much nearer refinement or tuning came to its pictures, decoded in full; as a string, the line commands print.
 
     Attributes:
         steps: of refinement.
         before: values of each picture as the encoder had it, by the measure's name: L2, LPIPS, identity (cosine).
         after: the same of the refined picture.
         seconds: of refinement, all pictures together.
+        what: was done to the pictures: "refined", or "tuned".
+        about: what else the line says.
     """
 
     steps: int
     before: dict[str, list[float]] = field(default_factory=dict)
     after: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
+    what: str = "refined"
+    about: str = ""
 
     @property
     def count(self) -> int:
@@ -50,7 +54,9 @@ class Gain:
             f"{name} {sum(values) / self.count:.3f} -> {sum(self.after[name]) / self.count:.3f}"
             for name, values in self.before.items()
         ]
-        return f"{many} refined by {self.steps} steps, {self.seconds / self.count:.1f} s each: {', '.join(changes)}"
+        about = f" ({self.about})" if self.about else ""
+        cost = f"{self.steps} steps, {self.seconds / self.count:.1f} s each{about}"
+        return f"{many} {self.what} by {cost}: {', '.join(changes)}"
 
 
 class Refiner:
@@ -105,14 +111,19 @@ class Refiner:
         return values
 
 
-def check_refinement(task: str, steps: int) -> None:
-    """Refuses to fit codes to the input of a task whose input is not the picture that is wanted.
+def check_refinement(task: str, steps: int, option: str = "refine") -> None:
+    """Refuses to fit codes or layers to the input of a task whose input is not the picture that is wanted.
+
+    Args:
+        task: what the model was trained for.
+        steps: how many.
+        option: that asks for them, for the message.
 
     Raises:
         PspkitError: steps for such a task.
     """
     if steps and task != "encode":
         raise PspkitError(
-            f"refine: got {steps}, but the input of {task} is not the picture that is wanted, and codes fitted to it"
-            " would draw its faults again. Only encode is refined. Leave it out."
+            f"{option}: got {steps}, but the input of {task} is not the picture that is wanted, and what is fitted to"
+            " it would draw its faults again. Only the answers of encode are fitted. Leave it out."
         )

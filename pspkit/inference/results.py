@@ -1,14 +1,16 @@
 """What inference writes: PNG pictures, and an account of what was done."""
 
-from collections.abc import Collection, Iterable, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
+from pspkit.data.folders import unread_in_words
 from pspkit.data.pictures import save_picture
-from pspkit.errors import PspkitError
+from pspkit.errors import PspkitError, told_once
 from pspkit.inference.refine import Gain
 from pspkit.storage.checkpoints import save_codes
 
@@ -24,14 +26,18 @@ class Summary:
         existing: inputs whose results were all there, and were left alone.
         failed: inputs that could not be used, or whose results could not be written, and why.
         remarks: what is unusual about inputs that were used all the same, and which.
+        unread: files of the folders whose formats are not read, by extension, and how many.
         gain: of refinement; None where nothing was refined.
+        tuning: the same of tuning.
     """
 
     written: list[Path] = field(default_factory=list)
     existing: list[Path] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
     remarks: dict[str, list[Path]] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
     gain: Gain | None = None
+    tuning: Gain | None = None
 
     def remark(self, path: Path, texts: Iterable[str]) -> None:
         """Notes what is unusual about an input."""
@@ -44,11 +50,12 @@ class Summary:
             lines.append(
                 f"{_count(self.existing, 'input')} skipped, the results are there already: {_some(self.existing)}"
             )
+        if self.unread:
+            lines.append(unread_in_words(self.unread))
         if self.failed:
             lines.append(f"{_count(self.failed, 'input')} left out:")
-            lines += [f"  {reason}" for reason in self.failed.values()]
-        if self.gain:
-            lines.append(str(self.gain))
+            lines += [f"  {line}" for line in told_once(self.failed)]
+        lines += [str(gain) for gain in (self.gain, self.tuning) if gain]
         return "\n".join([*lines, f"{_count(self.written, 'file')} written"])
 
 
@@ -59,10 +66,11 @@ class Job(NamedTuple):
     name: str  # of the files, below the folder for results and without extension
     pictures: list[Path]
     codes: list[Path]  # one, or none
+    tuned: list[Path] = []  # the layers that were tuned for it: one file, or none
 
     def due(self, overwrite: bool) -> list[Path]:
         """The files that are to be written."""
-        return [path for path in (*self.pictures, *self.codes) if overwrite or not path.exists()]
+        return [path for path in (*self.pictures, *self.codes, *self.tuned) if overwrite or not os.path.exists(path)]
 
 
 def check_jobs(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrite: bool) -> tuple[list[Job], Summary]:
@@ -80,19 +88,19 @@ def check_jobs(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrit
     Raises:
         PspkitError: two inputs would give one file, a result would replace an input, or `out` is a file.
     """
-    if out.exists() and not out.is_dir():
+    if os.path.exists(out) and not os.path.isdir(out):
         raise PspkitError(f"{out}: is a file, and the results need a folder. Name another.")
-    sources = {job.path.resolve() for job in jobs}
+    sources = {os.path.realpath(path) for path in (*(job.path for job in jobs), *failed)}
     givers: dict[Path, Path] = {}
     todo, summary = [], Summary(failed=failed)
     for job in jobs:
-        files = [*job.pictures, *job.codes]
-        replaced = [file for file in files if file.resolve() in sources]
+        files = [*job.pictures, *job.codes, *job.tuned]
+        replaced = [file for file in files if os.path.realpath(file) in sources]
         if replaced:
             raise PspkitError(f"{replaced[0]}: is an input, and a result would replace it. Name another folder.")
         rivals = {file: givers[file] for file in files if file in givers}
         for file, rival in rivals.items():
-            if rival.resolve() != job.path.resolve():
+            if os.path.realpath(rival) != os.path.realpath(job.path):
                 raise PspkitError(
                     f"{rival} and {job.path} would both become {file}. Rename one, or give each a folder of its own."
                 )
@@ -106,15 +114,40 @@ def check_jobs(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrit
     return todo, summary
 
 
-def write_job(job: Job, pictures: Tensor, codes: Tensor, overwrite: bool, summary: Summary) -> None:
+def in_batches(jobs: Sequence[Job], todo: Sequence[Job], size: int) -> list[list[Job]]:
+    """The batches in which there is something to do.
+
+    The last bits of a picture depend on how many are computed at once. A run that was killed therefore goes on with the
+    batches that it began with, and gives the same files as one that was not.
+
+    Args:
+        jobs: all of them.
+        todo: those of `check_jobs`.
+        size: jobs in a batch.
+    """
+    distinct = list({job.pictures[0]: job for job in jobs}.values())
+    batches = [distinct[first : first + size] for first in range(0, len(distinct), size)]
+    due = {job.pictures[0] for job in todo}
+    return [batch for batch in batches if any(job.pictures[0] in due for job in batch)]
+
+
+def write_job(
+    job: Job,
+    pictures: Iterable[Tensor],
+    codes: Tensor,
+    overwrite: bool,
+    summary: Summary,
+    save_layers: Callable[[Path], None] | None = None,
+) -> None:
     """Writes what a job gives, and notes it.
 
     Args:
         job: says where.
-        pictures: (files, N, 3, H, W) in [-1, 1]: for each of its files those that stand side by side in it.
+        pictures: for each of its files those that stand side by side in it, (N, 3, H, W) in [-1, 1].
         codes: W+ codes (N, n_styles, style_dim).
         overwrite: whether results that are there are replaced.
         summary: of all jobs.
+        save_layers: writes the layers that were tuned for it.
     """
     due = job.due(overwrite)
     try:
@@ -125,6 +158,10 @@ def write_job(job: Job, pictures: Tensor, codes: Tensor, overwrite: bool, summar
         for path in job.codes:
             if path in due:
                 save_codes(path, codes, "w_plus")
+                summary.written.append(path)
+        for path in job.tuned:
+            if path in due:
+                save_layers(path)
                 summary.written.append(path)
     except PspkitError as error:
         summary.failed[job.path] = str(error)

@@ -72,6 +72,7 @@ class LossWeights:
     lpips_crop: float = 0.0  # on the inner face only
     l2_crop: float = 0.0
     moco: float = 0.0  # instead of identity, where the pictures show no faces
+    codes: float = 0.0  # the codes themselves, where the targets' are known
     own: Mapping[str, float] = field(default_factory=dict, repr=False)  # of terms that `register_loss` made known
 
     def counted(self) -> dict[str, float]:
@@ -112,6 +113,25 @@ def w_norm(codes: Tensor, average: Tensor | None = None) -> Tensor:
         check_tensor("average", average, tuple(codes.shape[1:]))
         codes = codes - average
     return codes.flatten(1).norm(dim=1).mean()
+
+
+def codes_error(codes: Tensor, known: Tensor, average: Tensor | None = None) -> Tensor:
+    """How far codes lie from known ones: ‖codes - known‖² / ‖known - average‖², sums over the whole batch.
+
+    It is 0 for the codes themselves and 1 for those of the average latent.
+
+    Args:
+        codes: (N, n_styles, style_dim).
+        known: those that the targets were drawn from.
+        average: as `w_norm` takes it.
+
+    Raises:
+        PspkitError: as `w_norm`.
+    """
+    check_tensor("codes", codes, ("N", "n_styles", "style_dim"))
+    check_tensor("known", known, tuple(codes.shape))
+    spread = known if average is None else known - average
+    return (codes - known).square().sum() / spread.square().sum()
 
 
 class PSPLoss(nn.Module):
@@ -169,7 +189,12 @@ class PSPLoss(nn.Module):
         return super().train(False)
 
     def forward(
-        self, output: Tensor, target: Tensor, codes: Tensor, average: Tensor | None = None
+        self,
+        output: Tensor,
+        target: Tensor,
+        codes: Tensor,
+        average: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compares pictures.
 
@@ -178,18 +203,23 @@ class PSPLoss(nn.Module):
             target: (N, 3, H, W) in [-1, 1].
             codes: (N, n_styles, style_dim), those that gave the output.
             average: (n_styles, style_dim), where the model starts from it; as `w_norm` takes it.
+            known: the codes that the target was drawn from; needed where codes have a weight.
 
         Returns:
             The weighted sum, and each loss by its name in `LossWeights.counted`, before weighting; detach them to log
             them.
 
         Raises:
-            PspkitError: an argument has another shape, is not floating-point, or is too small for LPIPS.
+            PspkitError: an argument has another shape, is not floating-point, is too small for LPIPS, or is missing.
         """
         check_tensor("output", output, ("N", 3, "H", "W"))
         check_tensor("target", target, tuple(output.shape))
         check_tensor("codes", codes, (len(output), "n_styles", "style_dim"))
         target = target.detach()
+        if known is None and self.weights.codes:
+            raise PspkitError(
+                f"codes: have the weight {self.weights.codes}, but those of the targets are not known. Set codes=0."
+            )
         measures = {
             "lpips": lambda: self._perceptual(output, target),
             "l2": lambda: F.mse_loss(output, target),
@@ -198,6 +228,7 @@ class PSPLoss(nn.Module):
             "lpips_crop": lambda: self._perceptual(self.face_box.crop(output), self.face_box.crop(target)),
             "l2_crop": lambda: F.mse_loss(self.face_box.crop(output), self.face_box.crop(target)),
             "moco": lambda: self.moco(output, target),
+            "codes": lambda: codes_error(codes, known, average),
         }
         weights = self.weights.counted()
         parts = {

@@ -125,6 +125,11 @@ class StagedBody(nn.Module):
     body: nn.Sequential
     stage_ends: list[int]
 
+    @property
+    def trunk(self) -> tuple[nn.Module, nn.Module]:
+        """What a face-recognition network can give its weights to: the stem and the units."""
+        return self.input_layer, self.body
+
     def stages(self, x: Tensor) -> list[Tensor]:
         """The feature maps (N, C, H, W) at the end of each stage, fine to coarse."""
         x = self.input_layer(x)

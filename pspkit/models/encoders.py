@@ -1,9 +1,12 @@
-"""The three encoders: image to codes.
+"""The encoders: image to codes.
 
     x ─ stem ─ stages ─ c1, c2, c3 ─ pyramid ─ c3, p2, p1 ─ map2style blocks ─ codes
 
 Source: Richardson et al. 2021 (pSp), section 3 and figure 2; the single-layer encoders are section 4.1's baselines.
+Two relatives need one line each: e4e's codes are offsets from the first one, and ReStyle's encoder has no pyramid.
 """
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -70,7 +73,7 @@ class GradualStyleBlock(nn.Module):
 
 
 class Encoder(Pretrained, StagedBody):
-    """What the three encoders share: the body, the configuration, the check of the input."""
+    """What all encoders share: the body, the configuration, the check of the input."""
 
     config_type = EncoderConfig
     kind: str
@@ -86,6 +89,7 @@ class Encoder(Pretrained, StagedBody):
         widths: tuple[int, ...] = STAGE_WIDTHS,
         map2style_width: int = 512,
         backbone: str = "resnet_ir",
+        progressive: bool = False,
     ):
         """Builds the encoder; see `EncoderConfig` for every argument.
 
@@ -111,8 +115,14 @@ class Encoder(Pretrained, StagedBody):
             tuple(widths),
             map2style_width,
             backbone,
+            progressive,
         )
         self.build_code_layers(self.config)
+
+    @property
+    def has_norms(self) -> bool:
+        """Whether norms in the body keep signals at one scale."""
+        return any(isinstance(module, nn.BatchNorm2d) for module in self.body.modules())
 
     @property
     def n_styles(self) -> int:
@@ -178,12 +188,13 @@ class GradualStyleEncoder(Encoder):
     """
 
     kind = "gradual"
+    level = staticmethod(style_level)  # of the pyramid, by the number of a style
 
     def build_code_layers(self, config: EncoderConfig) -> None:
         channels = config.widths[-1]
         sides = [config.input_size // 16, config.input_size // 8, config.input_size // 4]
         self.styles = nn.ModuleList(
-            GradualStyleBlock(channels, config.style_dim, sides[style_level(style)], config.map2style_width)
+            GradualStyleBlock(channels, config.style_dim, sides[self.level(style)], config.map2style_width)
             for style in range(config.n_styles)
         )
         self.latlayer1 = nn.Conv2d(config.widths[-2], channels, 1)
@@ -197,7 +208,28 @@ class GradualStyleEncoder(Encoder):
 
     def codes(self, maps: list[Tensor]) -> Tensor:
         levels = self.pyramid(*maps[-3:])
-        return torch.stack([block(levels[style_level(i)]) for i, block in enumerate(self.styles)], 1)
+        return self.from_first(torch.stack([block(levels[self.level(i)]) for i, block in enumerate(self.styles)], 1))
+
+    def from_first(self, codes: Tensor) -> Tensor:
+        """Codes (N, n_styles, style_dim), those of e4e offsets from the first. Source: Tov et al. 2021, section 4.2."""
+        return torch.cat([codes[:, :1], codes[:, :1] + codes[:, 1:]], 1) if self.config.progressive else codes
+
+
+class BackboneEncoder(GradualStyleEncoder):
+    """ReStyle's encoder: there is no pyramid, and every map2style block reads the last map.
+
+    Source: Alaluf et al. 2021 (ReStyle), section 3.3.
+    """
+
+    kind = "last_map"
+    level = staticmethod(lambda style: 0)
+
+    def build_code_layers(self, config: EncoderConfig) -> None:
+        super().build_code_layers(config)
+        del self.latlayer1, self.latlayer2
+
+    def pyramid(self, c1: Tensor, c2: Tensor, c3: Tensor) -> tuple[Tensor, ...]:
+        return (c3,)
 
 
 class BackboneEncoderUsingLastLayerIntoW(Encoder):
@@ -243,8 +275,24 @@ ENCODERS = {
         GradualStyleEncoder,
         BackboneEncoderUsingLastLayerIntoW,
         BackboneEncoderUsingLastLayerIntoWPlus,
+        BackboneEncoder,
     )
 }
+
+
+def narrow_input(encoder: Encoder, channels: int) -> Encoder:
+    """The encoder without the last channels of its input: equal to the given one where these are 0.
+
+    Args:
+        encoder: left as it is.
+        channels: how many remain, at least 1 and at most the encoder's.
+    """
+    other = Encoder.from_config(replace(encoder.config, input_nc=channels))
+    state = encoder.state_dict()
+    name = next(name for name, part in encoder.input_layer.named_modules() if isinstance(part, nn.Conv2d))
+    state[f"input_layer.{name}.weight"] = state[f"input_layer.{name}.weight"][:, :channels]
+    other.load_state_dict(state)
+    return other.train(encoder.training)
 
 
 def upsample_add(coarse: Tensor, fine: Tensor) -> Tensor:

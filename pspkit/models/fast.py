@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pspkit.errors import PspkitError
 from pspkit.models.backbone import BottleneckIR
-from pspkit.models.encoders import Encoder, GradualStyleBlock, GradualStyleEncoder, style_level
+from pspkit.models.encoders import Encoder, GradualStyleBlock, GradualStyleEncoder
 
 
 class FastUnit(nn.Module):
@@ -90,7 +90,7 @@ class FastEncoder(nn.Module):
             self._fold_norms(encoder)
         self.map2style = nn.ModuleList()
         if isinstance(encoder, GradualStyleEncoder):
-            for _, styles in groupby(range(self.config.n_styles), style_level):
+            for _, styles in groupby(range(self.config.n_styles), encoder.level):
                 self.map2style.append(FastMap2Style([encoder.styles[style] for style in styles]))
             del encoder.styles
         self.eval().requires_grad_(False).to(dtype, memory_format=torch.channels_last)
@@ -122,14 +122,15 @@ class FastEncoder(nn.Module):
         if not self.map2style:
             return self.encoder.codes(maps).float()
         levels = self.encoder.pyramid(*maps[-3:])
-        return torch.cat([blocks(level) for blocks, level in zip(self.map2style, levels, strict=False)], 1).float()
+        codes = torch.cat([blocks(level) for blocks, level in zip(self.map2style, levels, strict=False)], 1)
+        return self.encoder.from_first(codes).float()
 
 
 def fast_encoder(encoder: Encoder, dtype: torch.dtype = torch.bfloat16, compile: bool = False) -> FastEncoder:
     """Makes the frozen, faster copy of an encoder; the encoder stays as it is.
 
     Args:
-        encoder: any of the three kinds, its weights loaded.
+        encoder: of any kind, its weights loaded.
         dtype: precision inside; torch.float32 keeps the codes to rounding, torch.bfloat16 to about a hundredth.
         compile: also fuses what is left with torch.compile. The first call then takes a minute or so, and on a CPU
             needs a C++ compiler.

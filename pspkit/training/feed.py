@@ -14,7 +14,9 @@ from pspkit.errors import PspkitError
 from pspkit.training.machine import Machine
 
 Share = TypeVar("Share")
-Pair = tuple[Tensor, Tensor]  # sources (N, input_nc, S, S) and targets (N, 3, H, H), both on the device
+# Sources (N, input_nc, S, S), targets (N, 3, H, H) and, where they are known, the targets' codes (N, n_styles,
+# style_dim), all on the device.
+Pair = tuple[Tensor, ...]
 
 
 class PairSource(Protocol):
@@ -59,8 +61,8 @@ class Feed:
         """
         self.order.batches = [batch.tolist() for batch in batches]
         try:
-            for source, target in self.loader:
-                yield source.to(self.device, non_blocking=True), target.to(self.device, non_blocking=True)
+            for pair in self.loader:
+                yield tuple(part.to(self.device, non_blocking=True) for part in pair)
         except PspkitError as error:  # in a worker: its traceback comes first
             raise PspkitError(str(error).rpartition("PspkitError: ")[2]) from None
 

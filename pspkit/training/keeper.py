@@ -6,28 +6,33 @@ best/, last/  models for `from_pretrained`; best/ where validation gives a total
 log.jsonl     one line a validation
 sheets/       pictures to look at, of each validation
 tensorboard/  scalars and sheets, for `tensorboard --logdir`
+.lock         held by the process that trains there
 """
 
 import json
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
+from filelock import FileLock, Timeout
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from pspkit.data.pictures import save_picture
-from pspkit.errors import CheckpointError, PspkitError
+from pspkit.errors import CheckpointError, PspkitError, check_number
 from pspkit.storage.checkpoints.files import read_file, write_state, write_text
+from pspkit.storage.reading import check_ordinary, parse_json
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
     from pspkit.training.loop import Report
 
-RECORD, STATE, LOG = "run.json", "state.pt", "log.jsonl"
+RECORD, STATE, LOG, LOCK = "run.json", "state.pt", "log.jsonl", ".lock"
 FORMAT = "pspkit training"
 Config = TypeVar("Config")
 
@@ -77,6 +82,33 @@ class Keeper:
         return SummaryWriter(self.folder / "tensorboard", purge_step=self.step + 1)
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps a second training out of a folder for as long as this one runs; a killed process keeps nobody out.
+
+    Args:
+        folder: of the training; made where it is not there.
+
+    Raises:
+        PspkitError: another training is running in it.
+        CheckpointError: it cannot be written.
+    """
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise PspkitError(
+            f"{folder}: another training is running there. Wait until it has ended, or name another folder."
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"{folder}: could not be written ({error}). Choose another folder.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def read_state(folder: Path) -> dict[str, Any] | None:
     """The state of a training's folder; None before the first was kept.
 
@@ -89,6 +121,13 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     state, _ = read_file(path)
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not the state of a training of this version. Name another folder.")
+    try:
+        check_number("step", state.get("step"), 0, whole=True)
+        check_number("seconds", state.get("seconds"), 0)
+        if state.get("best") != math.inf:  # none was the best yet
+            check_number("best", state.get("best"))
+    except PspkitError as error:
+        raise CheckpointError(f"{path}: damaged ({error}) Train into another folder.") from error
     return state
 
 
@@ -102,7 +141,8 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        check_ordinary(path)
+        record = parse_json(path.read_text(encoding="utf-8"))
         return {"trains": "encoder", **record}
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error}). Train into another folder.") from error
@@ -121,10 +161,12 @@ def recorded(folder: str | Path, kind: str, config: type[Config]) -> Config | No
         return None
     if (trained := record.pop("trains")) != kind:
         raise CheckpointError(
-            f"{folder}: holds the training of another part ({trained}, not {kind}). Name another folder."
+            f"{Path(folder) / RECORD}: holds the training of another part ({trained}, not {kind}). Name another folder."
         )
     try:
         return _from_record(config, record)
+    except PspkitError as error:
+        raise CheckpointError(f"{Path(folder) / RECORD}: damaged. {error} Train into another folder.") from error
     except (TypeError, KeyError) as error:
         raise CheckpointError(
             f"{Path(folder) / RECORD}: cannot be read ({error!r}); another version of pspkit wrote it. Go on with that"
@@ -148,9 +190,26 @@ def check_same(given: Mapping[str, Any], begun: Mapping[str, Any], changeable: C
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """One entry a validation: step, seconds, and the losses of training and validation by name."""
+    """One entry a validation: step, seconds, and the losses of training and validation by name.
+
+    Raises:
+        CheckpointError: a line is damaged.
+    """
     path = folder / LOG
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    if not path.exists():
+        return []
+    entries = []
+    try:
+        check_ordinary(path)
+        for line in path.read_text(encoding="utf-8").splitlines():
+            entry = parse_json(line)
+            check_number("step", entry["step"], 0, whole=True)
+            entries.append(entry)
+    except (OSError, ValueError, KeyError, TypeError, PspkitError) as error:
+        raise CheckpointError(
+            f"{path}: damaged at line {len(entries) + 1} ({error!r}). Delete that line, or train into another folder."
+        ) from error
+    return entries
 
 
 def draw_sheet(sheet: Tensor) -> Tensor:
@@ -175,7 +234,7 @@ def _from_record(config: type[Config], record: dict[str, Any]) -> Config:
     values, hints = {}, get_type_hints(config)
     for name, value in record.items():
         nested = next((hint for hint in (hints[name], *get_args(hints[name])) if is_dataclass(hint)), None)
-        if nested and value is not None:
+        if nested and isinstance(value, dict):
             value = _from_record(nested, value)
         values[name] = tuple(value) if isinstance(value, list) else value
     return config(**values)

@@ -10,6 +10,7 @@ of your own.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -22,7 +23,7 @@ from tqdm.auto import tqdm
 
 from pspkit.errors import CheckpointError, PspkitError
 from pspkit.seeds import seed_of
-from pspkit.training.keeper import Keeper, check_same, read_record, read_state
+from pspkit.training.keeper import Keeper, alone, check_same, read_record, read_state
 from pspkit.training.machine import Machine, all_finite, memory_explained
 
 RECENT = 10  # steps whose losses are fetched together, because each fetch waits for the device
@@ -179,8 +180,13 @@ class Trainer:
 
         Raises:
             PspkitError: a loss or a weight that is no number, too little memory, a picture that cannot be read, a full
-                disk, or a training in the folder that was not resumed. What was kept before stays.
+                disk, a training in the folder that was not resumed, or another one that is running there. What was
+                kept before stays.
         """
+        with alone(self.out) if self.keeper else nullcontext():
+            yield from self._run(minutes)
+
+    def _run(self, minutes: float) -> Iterator[Report]:
         self._begin()
         batches, end = self.strategy.batches(self.step), time.monotonic() + 60 * minutes
         silent = not self.machine.main
@@ -279,9 +285,9 @@ class Trainer:
         if state := read_state(self.out):
             try:
                 self.load_state_dict(state)
-            except (KeyError, ValueError, RuntimeError) as error:
+            except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
                 raise CheckpointError(
-                    f"{self.out}: its state is that of another model ({str(error).splitlines()[0]})."
+                    f"{self.out}: its state is damaged, or that of another model ({str(error).partition(chr(10))[0]})."
                     " Resume with what the training began with, or name another folder."
                 ) from error
         steps = [int(step) for step in self.machine.gather(self.step)]

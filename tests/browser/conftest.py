@@ -1,8 +1,7 @@
-"""JupyterLab in a folder of its own, and a Chromium that has the page of all explorers open with every cell run."""
+"""A Chromium; JupyterLab in a folder of its own, and the page of all explorers open in both with every cell run."""
 
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -25,7 +24,6 @@ SETTINGS = {
     "@jupyterlab/docmanager-extension/plugin.jupyterlab-settings": {"autosave": False},
 }
 DISABLED = {"@jupyterlab/apputils-extension:announcements": True}  # asks the network for news
-SERVER_ERRORS = re.compile(r"^(\[[EC] |ERROR|CRITICAL|Traceback|Task exception|Exception in)", re.MULTILINE)
 PATIENCE = 300  # seconds, for machines that do other things besides
 VIEW = {"width": 1200, "height": 1400}
 
@@ -116,16 +114,3 @@ def page(browser, lab, complaints):
     last.locator(".jp-OutputArea-output .widget-html img").wait_for()
     page.set_default_timeout(12_000)
     return page
-
-
-@pytest.fixture(autouse=True)
-def nothing_goes_wrong(page, lab, complaints):
-    """No error in the browser's console, nor in the log of the server and its kernels."""
-    yield
-    found = SERVER_ERRORS.findall(lab[1].read_text())
-    assert not found, lab[1].read_text()[-3000:]
-    unexpected = [text for text in complaints if not ALLOWED.search(text)]
-    assert unexpected == []
-
-
-ALLOWED = re.compile(r"(?!)")  # nothing yet

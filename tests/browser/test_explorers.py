@@ -8,6 +8,18 @@ from pspkit.course.run import ROOT
 
 PATIENCE = 40_000  # milliseconds, for machines that do other things besides
 SCREENSHOTS = ROOT / "build" / "screenshots"
+SERVER_ERRORS = re.compile(r"^(\[[EC] |ERROR|CRITICAL|Traceback|Task exception|Exception in)", re.MULTILINE)
+ALLOWED = re.compile(r"(?!)")  # of the console's errors; nothing yet
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_wrong(page, lab, complaints):
+    """No error in the browser's console, nor in the log of the server and its kernels."""
+    yield
+    found = SERVER_ERRORS.findall(lab[1].read_text())
+    assert not found, lab[1].read_text()[-3000:]
+    unexpected = [text for text in complaints if not ALLOWED.search(text)]
+    assert unexpected == []
 
 
 class Explorer:
@@ -113,6 +125,13 @@ def test_pyramid(explorer):
 def test_style_mixing(explorer):
     explorer.follows(lambda: explorer.click_slider("alpha", 0.5))
     explorer.follows(lambda: explorer.type_number("to code", 9))
+    explorer.follows(lambda: explorer.press_on_list("person", "ArrowDown"))
+
+
+@of("portraits", "portraits.explore()")
+def test_portraits(explorer):
+    explorer.follows(lambda: explorer.click_slider("yaw", 0.8))
+    explorer.follows(lambda: explorer.type_number("smile", -1))
     explorer.follows(lambda: explorer.press_on_list("person", "ArrowDown"))
 
 

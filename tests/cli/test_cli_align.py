@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from pspkit.cli import main
 
@@ -74,3 +74,14 @@ def test_a_second_face_never_replaces_another_s_picture(photographs, tmp_path, c
 def test_a_side_of_nothing_is_refused(tmp_path, capsys):
     assert main(["align", str(SAMPLES / "collins.jpg"), "--size", "0", "--out", str(tmp_path / "faces")]) == 1
     assert capsys.readouterr().err == "pspkit: --size: got 0, needs 1 to 2048 pixels.\n"
+
+
+def test_faces_are_shown_framed_and_numbered(photographs, tmp_path):
+    out = tmp_path / "faces"
+    assert main(["align", str(photographs / "both.png"), "--size", "64", "--show", "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["both-2.png", "both-faces.png", "both.png"]
+    photo, shown = (aligned(path) for path in (photographs / "both.png", out / "both-faces.png"))
+    assert shown.size == photo.size
+    changed = ImageChops.difference(photo, shown).convert("L").point(lambda value: 255 * (value > 0))
+    left, right = changed.crop((0, 0, 550, 620)), changed.crop((550, 0, 1100, 620))
+    assert left.getbbox() and right.getbbox(), "a frame around either face"

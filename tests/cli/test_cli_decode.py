@@ -37,3 +37,23 @@ def test_two_files_of_one_picture(model, tmp_path, capsys):
     given = [tmp_path / folder / "codes.safetensors" for folder in ("a", "b")]
     assert run("decode", *given, "--model", model, "--out", tmp_path / "out") == 1
     assert f"{given[0]} and {given[1]} would both become {tmp_path / 'out/codes.png'}" in capsys.readouterr().err
+
+
+def test_codes_and_directions_of_others(faces, tmp_path, capsys):
+    torch.manual_seed(0)
+    codes, way = torch.randn(2, 18, 512), torch.randn(1, 512)
+    torch.save(codes, tmp_path / "latents.pt")
+    np.save(tmp_path / "age.npy", way.numpy())
+    moved = ("--direction", tmp_path / "age.npy", "--step", 2)
+    for out, options in (("plain", ()), ("older", moved)):
+        assert run("decode", tmp_path / "latents.pt", "--domain", "faces", *options, "--out", tmp_path / out) == 0
+        assert names(tmp_path / out) == ["latents-0.png", "latents-1.png"]
+    assert "the photographic decoder takes the first 16" in capsys.readouterr().out
+    with torch.no_grad():
+        expected = faces.synthesis(codes[:1, :16] + 2 * way)[0].clamp(-1, 1).add(1).mul(127.5).permute(1, 2, 0)
+    assert abs(pixels(tmp_path / "older/latents-0.png") - expected.numpy()).max() <= 1
+
+
+def test_a_step_without_a_direction(model, tmp_path, capsys):
+    assert run("decode", "a.npy", "--step", 1, "--model", model, "--out", tmp_path) == 1
+    assert "--step: is about a direction, and there is none. Add --direction NAME." in capsys.readouterr().err

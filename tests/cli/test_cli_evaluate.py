@@ -68,8 +68,8 @@ def test_refinement_comes_nearer(model, tmp_path):
     [
         (["--drawn", "0"], "pspkit: --drawn: 0, and no --photographs"),
         (["--precision", "int8"], "pspkit: --precision: got 'int8'"),
-        (["--refine", "-1"], "pspkit: --batch, --drawn and --refine: need"),
-        (["--batch", "0"], "pspkit: --batch, --drawn and --refine: need at least 1, 0 and 0."),
+        (["--refine", "-1"], "pspkit: --refine: got -1, needs at least 0."),
+        (["--batch", "0"], "pspkit: --batch: got 0, needs at least 1."),
     ],
 )
 def test_what_cannot_be_measured_is_refused(options, message, capsys):

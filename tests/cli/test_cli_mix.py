@@ -62,8 +62,8 @@ def test_photographs_are_mixed_by_the_encoder_that_comes_along(faces, tmp_path):
         (f"{SAMPLES}:1", ["--domain", "moon"], "--domain: got 'moon', needs one of 'heads', 'faces', 'objects'."),
         (
             "face.png",
-            ["--task", "colorize"],
-            "--model: none is given, and no trained encoder for colorize comes with faces.",
+            ["--task", "toonify"],
+            "--model: none is given, and no trained encoder for toonify comes with faces.",
         ),
     ],
 )

@@ -1,6 +1,8 @@
 """`pspkit project`."""
 
+import numpy as np
 import pytest
+import torch
 
 from pspkit.models.stylegan2 import Generator
 from pspkit.storage.checkpoints import load_codes
@@ -48,3 +50,11 @@ def test_refusals(options, message, model, photos, tmp_path, capsys):
 def test_a_file_that_is_no_picture(model, tmp_path, capsys):
     assert run("project", tmp_path / "none.png", "--model", model, "--out", tmp_path / "a.png") == 1
     assert capsys.readouterr().err == f"pspkit: {tmp_path / 'none.png'}: no such file.\n"
+
+
+def test_it_starts_from_codes_of_others(model, photos, tmp_path, capsys):
+    np.save(tmp_path / "start.npy", torch.zeros(6, 64).numpy())
+    given = ("project", photos / "0.png", "--model", model, "--steps", "0", "--save-codes", "--out", tmp_path / "a.png")
+    assert run(*given, "--start", tmp_path / "start.npy") == 0
+    assert f"of {tmp_path / 'start.npy'}," in capsys.readouterr().out
+    assert not load_codes(tmp_path / "a.safetensors").any()

@@ -42,7 +42,7 @@ def test_render_writes_pictures_labels_sketches_and_factors(tmp_path, capsys):
         (["--yaw", "75"], "pspkit: --yaw: got 75, needs -60 to 60 degrees."),
         (["--size", "100"], "pspkit: --size: got 100, needs one of 64, 128, 256."),
         (["--look", "clay"], "pspkit: --look: got 'clay', needs one of 'plain', 'toon'."),
-        (["--count", "0"], "pspkit: --count: got 0, needs at least 1."),
+        (["--count", "0"], "pspkit: --count: got 0, needs 1 to 100000."),
     ],
 )
 def test_render_refuses_what_it_cannot_do(options, message, tmp_path, capsys):

@@ -10,6 +10,12 @@ from pspkit.course import run as course
 INTRO = "# 00 · Start here\n\nYou see what the\ncourse does."
 
 
+@pytest.fixture(autouse=True)
+def no_live_pages(monkeypatch):
+    """Their networks take minutes to export; tests/course/live looks at them."""
+    monkeypatch.setattr(course, "write_live_pages", lambda out: [])
+
+
 def make(folder, name="00_start_here", *cells):
     path = folder / f"{name}.ipynb"
     nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell(INTRO), *cells]), path)
@@ -71,6 +77,7 @@ def test_normalise_keeps_what_a_second_run_repeats(tmp_path):
         tmp_path,
         "00_start_here",
         v4.new_code_cell("import ipywidgets\nipywidgets.IntSlider()"),
+        v4.new_code_cell("from tqdm.notebook import tqdm\nfor _ in tqdm(range(3)): pass"),
         v4.new_code_cell("1 / 0", metadata=tags),
     )
     first, second = course.execute(path), course.execute(path)
@@ -79,7 +86,7 @@ def test_normalise_keeps_what_a_second_run_repeats(tmp_path):
     assert course.WIDGET not in widget.data
     assert "JupyterLab" in widget.data["text/plain"]
     assert error.traceback == ["ZeroDivisionError: division by zero"]
-    assert first.cells[2].metadata == tags
+    assert first.cells[3].metadata == tags
     assert first.metadata == course.METADATA
 
 
@@ -116,3 +123,23 @@ def test_a_widget_that_was_saved_becomes_a_line_on_its_page(tmp_path, monkeypatc
     assert course.NEEDS_KERNEL in page
     assert "widget-view" not in page
     assert "of a dead kernel" not in page
+
+
+def test_an_explorer_leads_to_its_part_of_the_live_page_where_there_is_one(tmp_path, monkeypatch):
+    view = v4.new_output("display_data", {course.WIDGET: {"model_id": "of a dead kernel"}, "text/plain": "VBox()"})
+    cells = [v4.new_code_cell(source, outputs=[view]) for source in ("mixer.explore()", "curves.explore()")]
+    path = make(tmp_path, "00_start_here", *cells)
+
+    def write_live_pages(out):
+        out.mkdir()
+        (out / "live.html").write_text('<section id="mix"></section>')
+        return [out / "live.html"]
+
+    monkeypatch.setattr(course, "write_live_pages", write_live_pages)
+    monkeypatch.setattr(course, "notebook_paths", lambda: [path])
+    monkeypatch.setattr(course, "SITE", tmp_path / "site")
+    course.site()
+    page = (tmp_path / "site" / "00_start_here.html").read_text(encoding="utf-8")
+    assert page.count(course.NEEDS_KERNEL) == 2
+    assert page.count('href="live.html#mix"') == 1
+    assert 'href="live.html"' in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")

@@ -59,24 +59,22 @@ def test_pages_lead_back_and_on_through_the_lessons(folder):
     second = "01_build.html", "01 · Build <it>"
     assert ways == {
         "00_start_here": [up, (["next"], second[0], f"{second[1]} →")],
-        "01_build": [
-            (["prev"], "00_start_here.html", "← 00 · Start here"),
-            up,
-            (["next"], "A1_more.html", "A1 · More →"),
-        ],
-        "A1_more": [(["prev"], second[0], f"← {second[1]}"), up],
+        "01_build": [(["prev"], "00_start_here.html", "← 00 · Start here"), up],
+        "A1_more": [up],
         "explore": [up],
     }  # fmt: skip
 
 
-def test_the_list_names_lessons_in_order_and_then_the_rest(folder):
+def test_the_list_names_lessons_in_order_then_appendices_and_the_rest(folder):
     index = render(folder, {})["index"]
-    lessons, others = index.find_all("ol")
+    lessons, appendices, others = index.find_all("ol")
     assert [(a["href"], a.text) for a in lessons.find_all("a")] == [
-        (f"{name}.html", title) for name, title in TITLES.items() if name != "explore"
+        (f"{name}.html", TITLES[name]) for name in ("00_start_here", "01_build")
     ]
     assert {p.text for p in lessons.find_all("p")} == {"You see what the course does."}
+    assert [(a["href"], a.text) for a in appendices.find_all("a")] == [("A1_more.html", "A1 · More")]
     assert [a["href"] for a in others.find_all("a")] == ["explore.html"]
+    assert [heading.text for heading in index.find_all("h2")] == ["Appendices", "At any time"]
     assert len(render(folder, {}, ("00_start_here",))["index"].find_all("ol")) == 1
 
 
@@ -100,12 +98,12 @@ def test_files_that_are_linked_to_come_along(folder):
     (folder.parent / "data").mkdir()
     (folder.parent / "LICENSE").write_text("free")
     (folder.parent / "README.md").write_text("# Read me\n\n[start](notebooks/00_start_here.ipynb) [d](data/a%20b.md)")
-    (folder.parent / "data" / "a b.md").write_text("# Data\n\n[free](../LICENSE) [back](../README.md#Read-me)")
+    (folder.parent / "data" / "a b.md").write_text("# Data\n\n[free](../LICENSE) [back](../README.md#read-me)")
     made = render(folder, {"00_start_here": ["[read](../README.md)"]})
     assert made["00_start_here"].find("a", string="read")["href"] == "README.html"
     assert made["README"].find("a", string="start")["href"] == "00_start_here.html"
     assert made["README"].find("a", string="d")["href"] == "data/a%20b.html"
-    assert made["a b"].find("a", string="back")["href"] == "../README.html#Read-me"
+    assert made["a b"].find("a", string="back")["href"] == "../README.html#read-me"
     assert made["a b"].nav.a["href"] == "../index.html"
     assert (folder.parent / "site" / "LICENSE").read_text() == "free"
 

@@ -2,6 +2,7 @@
 
 import unicodedata
 import warnings
+from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from test_pictures import cut_in_half, empty_file, noise
 from torch.utils.data import DataLoader
 
 from pspkit import PspkitError
+from pspkit.data.faces.sketch import draw_sketch
 from pspkit.data.folders import FolderPairs, list_pictures, pair_by_name
-from pspkit.data.labels import LABELS
+from pspkit.data.labels import LABELS, LabelMap
+from pspkit.data.tasks import TASKS, get_task
 
 PROMISES = Path(__file__).parents[2] / "data" / "PICTURES.md"
 
@@ -209,6 +212,31 @@ def test_a_task_with_partners_needs_a_second_folder(tmp_path):
         FolderPairs(tmp_path, task="segmentation")
     with pytest.raises(PspkitError, match="target: frontalize learns from one folder"):
         FolderPairs(tmp_path, tmp_path, task="frontalize")
+
+
+def test_sources_are_made_from_photographs_where_asked_for(tmp_path, monkeypatch):
+    fill(tmp_path, "a.png", "b.png", side=256)
+    pairs = FolderPairs(tmp_path, task="sketch", size=256, from_photograph=True, training=False)
+    source, target = pairs[1]
+    torch.testing.assert_close(source, draw_sketch(target[None])[0])
+    assert torch.equal(ForkingPickler.loads(ForkingPickler.dumps(pairs))[1][0], source)
+    small = FolderPairs(tmp_path, task="sketch", size=32, target_size=64, from_photograph=True)[0]
+    assert [tuple(part.shape) for part in small] == [(1, 32, 32), (3, 64, 64)]
+    labels = LabelMap(torch.randint(19, (256, 256), dtype=torch.uint8))
+    task = replace(get_task("segmentation"), from_photograph=lambda picture: labels)
+    monkeypatch.setitem(TASKS, "segmentation", task)
+    source, _ = FolderPairs(tmp_path, task="segmentation", size=256, from_photograph=True, training=False)[0]
+    assert torch.equal(source.argmax(0), labels)
+
+
+def test_sources_that_cannot_be_made_from_photographs_are_refused(tmp_path):
+    fill(tmp_path, "a.png")
+    with pytest.raises(PspkitError, match=r"target: sketch needs a second folder.*, or from_photograph=True, which"):
+        FolderPairs(tmp_path, task="sketch")
+    with pytest.raises(PspkitError, match=r"from_photograph: .Encode. starts from a picture itself\. Leave the"):
+        FolderPairs(tmp_path, from_photograph=True)
+    with pytest.raises(PspkitError, match="target: a folder, but from_photograph makes each photograph its own"):
+        FolderPairs(tmp_path, tmp_path, task="sketch", from_photograph=True)
 
 
 def test_unknown_task_and_choice_are_refused(tmp_path):

@@ -1,7 +1,10 @@
 """Every kind of picture file that `data/PICTURES.md` promises something about."""
 
+import os
 import struct
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,8 +13,18 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from pspkit import PspkitError
+from pspkit.data import pictures
 from pspkit.data.labels import LabelMap
-from pspkit.data.pictures import MAX_MEGAPIXELS, check_header, open_picture, picture_formats, save_picture, to_picture
+from pspkit.data.pictures import (
+    MAX_MEGAPIXELS,
+    Budget,
+    check_header,
+    open_picture,
+    picture_formats,
+    save_picture,
+    to_picture,
+)
+from pspkit.errors import shown
 
 RED, WHITE = [255, 0, 0], [255, 255, 255]
 
@@ -184,6 +197,23 @@ def link_to_nothing(at):
     return path, "no such file"
 
 
+def link_to_itself(at):
+    path = at / "a.png"
+    path.symlink_to(path)
+    return path, "cannot be read, Too many levels of symbolic links"
+
+
+def pipe(at):
+    os.mkfifo(at / "a.png")
+    return at / "a.png", "it is a pipe or a device, not a file"
+
+
+def name_that_cannot_be_shown(at):
+    path = at / "a\n\x1b[31m\udcff.png"
+    save(Image.new("RGB", (8, 8)), at / "b.png").rename(path)
+    return path, r"/a\\n\\x1b\[31m\\udcff\.png: its name holds characters"
+
+
 UNUSABLE = {
     "32-bit float beyond [0, 1]": float_beyond,
     "empty file": empty_file,
@@ -193,6 +223,9 @@ UNUSABLE = {
     "damaged PNG": damaged_png,
     "too large": too_large,
     "link to nothing": link_to_nothing,
+    "link to itself": link_to_itself,
+    "pipe or device named .png": pipe,
+    "line break, escape sequence or no UTF-8 in its name": name_that_cannot_be_shown,
 }
 
 
@@ -201,11 +234,47 @@ def test_unusable_picture_is_named(kind, tmp_path):
     path, reason = UNUSABLE[kind](tmp_path)
     with pytest.raises(PspkitError, match=reason) as raised:
         open_picture(path)
-    assert str(path) in str(raised.value)
+    assert shown(path) in str(raised.value)
+
+
+def test_a_large_jpeg_is_decoded_at_half_its_size(tmp_path, monkeypatch):
+    path = save(Image.fromarray(noise(8)).resize((200, 100)), tmp_path / "a.jpg")
+    whole = open_picture(path)
+    monkeypatch.setattr(pictures, "MAX_MEGAPIXELS", 0.01)
+    monkeypatch.setattr(pictures, "MAX_HALVED", 0.02)
+    half = open_picture(path)
+    assert half.shape == (3, 50, 100)
+    assert (half.float() - whole.float().unfold(1, 2, 2).unfold(2, 2, 2).mean((-1, -2))).abs().mean() < 3
+    monkeypatch.setattr(pictures, "MAX_HALVED", 0.019)
+    with pytest.raises(PspkitError, match=r"0 megapixels; 0\.019 is the most"):
+        open_picture(path)
+
+
+@pytest.mark.parametrize("make", [alpha, sixteen_bit, cmyk, palette_with_transparency])
+def test_strips_make_no_difference(make, tmp_path, monkeypatch):
+    path, _ = make(tmp_path)
+    whole = open_picture(path)
+    monkeypatch.setattr(pictures, "STRIP", 24)  # three rows of eight
+    assert torch.equal(open_picture(path), whole)
+
+
+def test_threads_together_stay_below_the_bound():
+    budget, now, most = Budget(10), [], []
+
+    def work(amount):
+        with budget.share(amount):
+            now.append(amount)
+            most.append(sum(now))
+            time.sleep(0.002)
+            now.remove(amount)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, [3, 4, 9, 2, 12, 5, 1, 6] * 4))
+    assert max(most) == 12 and sum(amount > 10 for amount in most) == 4  # one too large goes alone
 
 
 def test_a_decompression_bomb_is_not_unpacked(tmp_path):
-    with pytest.raises(PspkitError, match="far more than 80 megapixels"):
+    with pytest.raises(PspkitError, match="far more than 40 megapixels"):
         check_header(huge_png(tmp_path, 50_000))
 
 

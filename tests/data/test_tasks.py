@@ -11,8 +11,20 @@ from torch.nn import functional as F
 from torchvision import tv_tensors
 
 from pspkit import PspkitError
+from pspkit.data.faces.sketch import draw_sketch
 from pspkit.data.labels import LABELS, LabelMap, palette
-from pspkit.data.tasks import MASKS, TASKS, HeadPairs, Recipe, Task, ToOneHot, bicubic_down, draw_mask, get_task
+from pspkit.data.tasks import (
+    MASKS,
+    TASKS,
+    FacePairs,
+    HeadPairs,
+    Recipe,
+    Task,
+    ToOneHot,
+    bicubic_down,
+    draw_mask,
+    get_task,
+)
 from pspkit.data.tasks.transforms import normalise, to_unit
 from tests.reference import answers, draw
 
@@ -296,3 +308,61 @@ def test_a_mask_is_shown_hatched():
     shown = get_task("inpaint").show_source(source[None])[0]
     assert (shown[:, 32:] == 1).all()
     assert len(shown[:, :32].unique()) == 2  # neither the picture nor one flat grey
+
+
+# Pairs of drawn faces.
+
+
+def drawn(count=4, **extras):
+    """Items as the data set of drawn faces gives them: here squares of colour."""
+    items = []
+    for n in range(count):
+        small = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(n)) * 255
+        image = F.interpolate(small, size=256)[0].to(torch.uint8)
+        items.append({"image": image, "codes": torch.full((16, 4), float(n)), **extras})
+    return items
+
+
+def test_a_drawn_face_brings_its_codes():
+    items = drawn()
+    source, target, codes = FacePairs(items, "encode", 64, training=False, target_size=128)[1]
+    assert source.shape == (3, 64, 64) and target.shape == (3, 128, 128)
+    assert torch.equal(codes, items[1]["codes"])
+    torch.testing.assert_close(source, F.avg_pool2d(target, 2), atol=0.2, rtol=0)  # but for the filter at edges
+    assert FacePairs(items, "encode", 64)[0][1].shape == (3, 64, 64)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in ("frontalize", "segmentation")])
+def test_the_camera_spoils_the_source_of_a_drawn_face_in_training_alone(name):
+    items = drawn()
+    training, validation = (FacePairs(items, name, 64, training) for training in (True, False))
+    differ = []
+    for index in range(len(items)):
+        source, target, _ = training[index]
+        assert torch.equal(source, training[index][0])  # a function of seed, epoch and index
+        assert torch.equal(target, validation[index][1])
+        differ.append(not torch.equal(source, validation[index][0]))
+    assert any(differ)
+    training.set_epoch(1)
+    assert not all(torch.equal(FacePairs(items, name, 64)[index][0], training[index][0]) for index in range(4))
+
+
+def test_a_drawn_face_whose_partner_is_mirrored_has_no_codes():
+    pairs = FacePairs(drawn(), "frontalize", 64, training=False)
+    assert len(pairs[0]) == 2 and get_task("frontalize").faces.losses.codes == 0
+
+
+def test_no_recipe_mirrors_a_target_whose_codes_count():
+    for task in TASKS.values():
+        assert task.faces.flip == "never" or not task.faces.losses.codes
+
+
+def test_sources_of_photographs_are_drawn_and_parsed():
+    items = drawn()
+    sketch, target, _ = FacePairs(items, "sketch", 256, training=False)[0]
+    torch.testing.assert_close(sketch, draw_sketch(target[None])[0])
+    labels = torch.randint(19, (256, 256), dtype=torch.uint8)
+    stored = FacePairs([item | {"labels": labels} for item in items], "segmentation", 256)[0][0]
+    assert torch.equal(stored.argmax(0), labels)
+    with pytest.raises(PspkitError, match="from_photograph: 'Encode' starts from a picture itself"):
+        get_task("encode").source_of(items[0]["image"])

@@ -4,8 +4,7 @@ from safetensors.torch import save_file
 
 from pspkit import PspkitError
 from pspkit.data.heads import Render, sample_factors
-from pspkit.inference import directions
-from pspkit.inference.directions import CONTRASTS, Contrast, find_direction, load_directions, save_directions
+from pspkit.inference.directions import CONTRASTS, Contrast, find_direction, heads, load_directions, save_directions
 
 TURN = Contrast("left", "right", {"yaw": -30.0}, {"yaw": 30.0})
 
@@ -19,7 +18,7 @@ def drawn(monkeypatch):
         image = values[:, :, None, None].expand(-1, -1, size, size)
         return Render(image, image, image, image, image, factors)
 
-    monkeypatch.setattr(directions, "render", draw)
+    monkeypatch.setattr(heads, "render", draw)
 
 
 def test_the_direction_of_a_linear_encoder_is_its_own(drawn):
@@ -33,20 +32,20 @@ def test_the_direction_of_a_linear_encoder_is_its_own(drawn):
 
 
 def test_what_the_heads_differ_in_otherwise_drops_out_and_the_mean_is_over_all(drawn):
-    heads = sample_factors(40, 0)
+    people = sample_factors(40, 0)
 
     def encode(images):  # moves with the turn times the skin
         return (images[:, 0] * images[:, 2]).mean((1, 2))[:, None, None].expand(-1, 2, 3)
 
-    found = find_direction(encode, TURN, heads, 64)
-    assert torch.allclose(found, (60 * heads.identity.skin_tone.mean()).expand(2, 3), rtol=1e-4)
+    found = find_direction(encode, TURN, people, 64)
+    assert torch.allclose(found, (60 * people.identity.skin_tone.mean()).expand(2, 3), rtol=1e-4)
 
 
 def test_both_ends_of_every_contrast_are_factors_and_differ():
-    heads = sample_factors(3, 0)
+    people = sample_factors(3, 0)
     for contrast in CONTRASTS.values():
         assert contrast.at_low.keys() == contrast.at_high.keys()
-        low, high = heads.replace(**contrast.at_low), heads.replace(**contrast.at_high)
+        low, high = people.replace(**contrast.at_low), people.replace(**contrast.at_high)
         assert low.to_json() != high.to_json()
 
 

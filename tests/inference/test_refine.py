@@ -10,9 +10,10 @@ from pspkit import PspkitError, save_picture, translate
 from pspkit.config import CONFIGS
 from pspkit.inference import decode_files, project_file, refine
 from pspkit.inference.models import find_identity
-from pspkit.inference.projection import Nearness, has_preview, optimise
+from pspkit.inference.projection import Nearness, optimise
 from pspkit.inference.refine import Gain, Refiner, check_refinement
 from pspkit.losses.identity import IdentityLoss
+from pspkit.models.registry import has_preview
 from pspkit.models.stylegan2 import Generator
 from pspkit.psp import PSP
 from pspkit.storage.checkpoints import load_codes
@@ -62,7 +63,7 @@ def codes(decoder):
 
 
 def test_a_preview_takes_the_place_of_the_whole_picture(decoder, codes):
-    assert has_preview(decoder) and not has_preview(decoder, 128)
+    assert has_preview(decoder, 256) and not has_preview(decoder, 128)
     pictures, kept = decoder.preview(codes, 256), codes.clone()
     start = codes + 0.2
     found = optimise(decoder, pictures, start, 20, 0.05, side=256)

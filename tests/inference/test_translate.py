@@ -6,14 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch.nn.functional import adaptive_avg_pool2d
+from torchvision import tv_tensors
 
 from pspkit import PspkitError, domains
 from pspkit.config import CONFIGS
 from pspkit.course.run import ROOT
-from pspkit.data.pictures import open_picture
+from pspkit.data.heads import render, sample_factors
+from pspkit.data.labels import LabelMap, from_face_parser, palette
+from pspkit.data.pictures import open_picture, save_labels, to_picture
 from pspkit.data.tasks import get_task
+from pspkit.data.tasks.transforms import from_square, to_square
 from pspkit.domains import get_domain
 from pspkit.inference import (
     decode_files,
@@ -27,11 +31,12 @@ from pspkit.inference import (
     translate,
 )
 from pspkit.inference.evaluation import decode
+from pspkit.inference.inputs import PHOTOGRAPH, remark_on_photographs
 from pspkit.losses.identity import IdentityLoss
 from pspkit.models.encoders import Encoder
 from pspkit.models.mobile_facenet import load_mobile_facenet
 from pspkit.models.stylegan2 import Generator
-from pspkit.psp import PSP
+from pspkit.psp import PSP, load_encoder
 from pspkit.storage.checkpoints import load_codes, save_codes
 
 SAMPLES = ROOT / "data" / "samples"
@@ -221,14 +226,149 @@ class TestRemarks:
     def test_photograph_for_a_sketch(self, tmp_path):
         assert "in colour, where a sketch" in self.remarks("sketch", photo(tmp_path / "a.png"), tmp_path)
 
-    def test_grey_sketch_is_usual(self, tmp_path):
+    def test_a_grey_photograph_for_a_sketch(self, tmp_path):
         photo(tmp_path / "colour.png")
         with Image.open(tmp_path / "colour.png") as picture:
             picture.convert("L").convert("RGB").save(tmp_path / "a.png")
-        assert self.remarks("sketch", tmp_path / "a.png", tmp_path) == ""
+        assert "grey all over, as a photograph is" in self.remarks("sketch", tmp_path / "a.png", tmp_path)
+
+    @pytest.mark.parametrize(
+        ("paper", "ink", "remark"),
+        [("white", "black", ""), ("black", "white", "light lines on dark"), ("white", "white", "nothing on it")],
+    )
+    def test_sketches(self, paper, ink, remark, tmp_path):
+        picture = Image.new("RGB", (64, 64), paper)
+        ImageDraw.Draw(picture).ellipse((8, 8, 56, 56), outline=ink, width=2)
+        picture.save(tmp_path / "a.png")
+        found = self.remarks("sketch", tmp_path / "a.png", tmp_path)
+        assert (remark in found) if remark else not found
 
     def test_colour_for_a_grey_task(self, tmp_path):
         assert "only the brightness" in self.remarks("colorize", photo(tmp_path / "a.png"), tmp_path)
+
+    def test_an_empty_sheet(self, tmp_path):
+        Image.new("RGB", (64, 64), "grey").save(tmp_path / "a.png")
+        assert "nothing on it" in self.remarks("encode", tmp_path / "a.png", tmp_path)
+
+    @pytest.mark.parametrize(
+        ("colour", "remark"), [("black", "no white, so nothing is missing"), ("white", "all over")]
+    )
+    def test_masks_that_hide_nothing_or_everything(self, colour, remark, tmp_path):
+        Image.new("L", (64, 64), colour).save(tmp_path / "mask.png")
+        found = self.remarks("inpaint", photo(tmp_path / "a.png"), tmp_path, mask=tmp_path / "mask.png")
+        assert remark in found
+
+    def test_an_animated_picture(self, tmp_path):
+        frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "green", "blue")]
+        frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+        assert "only the first of 3 frames is used" in self.remarks("encode", tmp_path / "a.gif", tmp_path)
+
+    def test_a_label_map_in_the_order_of_face_parsers(self, tmp_path):
+        labels = render(sample_factors(1, seed=3), 64).labels[0]
+        order = torch.empty(19, dtype=torch.uint8)
+        order[from_face_parser(torch.arange(19)).long()] = torch.arange(19, dtype=torch.uint8)
+        save_labels(tmp_path / "a.png", labels)
+        assert self.remarks("segmentation", tmp_path / "a.png", tmp_path) == ""
+        save_labels(tmp_path / "b.png", order[labels.long()])
+        assert "convert it with `pspkit labels --label-order parser`" in self.remarks(
+            "segmentation", tmp_path / "b.png", tmp_path
+        )
+
+    def test_photographs_given_to_the_model_of_heads(self):
+        heads = render(sample_factors(4, seed=3), 64).image
+        pictures = [to_picture(head) for head in heads]
+        pictures = [
+            picture if picture.dtype == torch.uint8 else (picture * 255).to(torch.uint8) for picture in pictures
+        ]
+        assert not any(map(remark_on_photographs, pictures))
+        assert remark_on_photographs(open_picture(SAMPLES / "face_3.jpg")) == [PHOTOGRAPH]
+
+    def test_a_hundred_equal_complaints_are_one_line(self, psp, tmp_path):
+        photo(tmp_path / "in/good.png")
+        for number in range(100):
+            (tmp_path / f"in/{number:03}.png").write_bytes(b"text")
+        text = str(translate(psp, [tmp_path / "in"], tmp_path / "out"))
+        assert text.count("it is no picture that Pillow knows") == 1
+        assert "100 files: cannot be read, it is no picture" in text
+        assert f"({tmp_path}/in/000.png, {tmp_path}/in/001.png, {tmp_path}/in/002.png and 97 more)" in text
+
+    def test_files_of_formats_that_are_not_read_are_counted(self, psp, tmp_path):
+        photo(tmp_path / "in/good.png")
+        for name in ("a.HEIC", "b.heic", "c.cr2", "d.mp4", "note.txt", ".hidden.heic"):
+            (tmp_path / "in" / name).touch()
+        text = str(translate(psp, [tmp_path / "in"], tmp_path / "out"))
+        assert "left out, for their formats are not read: 2 .heic, 1 .cr2, 1 .mp4. Convert them" in text
+
+
+class TestFit:
+    """The decoder's pictures have 16 px a side; a source of 96 x 64 has two thirds of that as its height."""
+
+    @pytest.mark.parametrize(
+        ("fit", "shape"), [(None, (16, 16)), ("pad", (11, 16)), ("crop", (16, 16)), ("stretch", (11, 16))]
+    )
+    def test_what_is_done_to_the_source_is_undone_on_the_answer(self, fit, shape, psp, tmp_path):
+        summary = translate(psp, [photo(tmp_path / "a.png", side=(96, 64))], tmp_path / "out", fit=fit)
+        assert pixels(tmp_path / "out/a.png").shape == (*shape, 3)
+        assert bool(summary.remarks) == (fit is None)
+
+    def test_a_strip_has_the_sources_shape(self, psp, tmp_path):
+        source = photo(tmp_path / "a.png", side=(64, 96))
+        translate(psp, [source], tmp_path / "out", fit="pad", side_by_side=True)
+        assert pixels(tmp_path / "out/a.png").shape == (16, 22, 3)
+
+    def test_padding_crops_back_what_was_there(self):
+        picture = tv_tensors.Image(torch.rand(3, 40, 64))
+        square = to_square(picture, "pad")
+        assert square.shape == (3, 64, 64)
+        assert torch.equal(
+            from_square(square, 40, 64, "pad").as_subclass(torch.Tensor), picture.as_subclass(torch.Tensor)
+        )
+        labels = to_square(LabelMap(torch.ones(40, 64, dtype=torch.uint8)), "pad")
+        assert isinstance(labels, LabelMap) and labels.shape == (64, 64) and not labels[0].any()
+        assert to_square(tv_tensors.Image(torch.zeros(1, 40, 64)), "pad")[0, 0, 0] == 1  # paper
+
+    def test_an_unknown_way_is_refused(self, psp, tmp_path):
+        with pytest.raises(PspkitError, match="fit: got 'squash', needs one of None, 'pad', 'crop', 'stretch'"):
+            translate(psp, [photo(tmp_path / "a.png")], tmp_path / "out", fit="squash")
+
+
+class TestLegend:
+    def test_what_is_drawn_from_a_map_is_shown_with_its_legend(self, tmp_path):
+        save_labels(tmp_path / "a.png", torch.arange(64 * 64, dtype=torch.int64).reshape(64, 64).remainder(19).byte())
+        translate(
+            make_psp("segmentation"), [tmp_path / "a.png"], tmp_path / "out", task="segmentation", side_by_side=True
+        )
+        strip = pixels(tmp_path / "out/a.png")
+        assert strip.shape == (256, 3 * 256, 3)
+        legend = {tuple(colour) for colour in strip[:, :256].reshape(-1, 3)}
+        assert {tuple(colour) for colour in palette().tolist()} <= legend
+
+
+class TestReStyle:
+    @pytest.fixture
+    def restyle(self):
+        config = CONFIGS["smoke"]
+        torch.manual_seed(0)
+        config = replace(config, encoder=replace(config.encoder, kind="last_map", input_nc=6), iterations=3)
+        return PSP.from_config(config).eval()
+
+    def test_its_last_answer_is_written_and_all_are_shown_side_by_side(self, restyle, tmp_path):
+        source = photo(tmp_path / "a.png")
+        translate(restyle, [source], tmp_path / "out", iterations=4)
+        translate(restyle, [source], tmp_path / "strip", iterations=4, side_by_side=True, save_codes=True)
+        strip = pixels(tmp_path / "strip/a.png")
+        assert strip.shape == (16, 16 * 5, 3)
+        assert abs(strip[:, -16:] - pixels(tmp_path / "out/a.png")).max() <= 1
+        x = get_task("encode").inference_source(open_picture(source), 64)[None]
+        with torch.no_grad():
+            torch.testing.assert_close(load_codes(tmp_path / "strip/a.safetensors"), restyle.iterate(x, 4)[:, -1])
+
+    def test_iterations_are_for_restyle(self, psp, restyle, tmp_path):
+        source = photo(tmp_path / "a.png")
+        with pytest.raises(PspkitError, match="iterations: the model is no ReStyle"):
+            translate(psp, [source], tmp_path / "out", iterations=2)
+        with pytest.raises(PspkitError, match="iterations: got 0, needs at least 1"):
+            translate(restyle, [source], tmp_path / "out", iterations=0)
 
 
 class TestOptions:
@@ -474,16 +614,27 @@ class TestModels:
             find_psp("heads", "encode", tmp_path / "decoder")
 
     def test_a_task_of_faces_without_an_encoder_and_the_command_that_trains_one_are_named(self):
-        assert get_domain("faces").encoder_path("colorize") is None
+        assert get_domain("faces").encoder_path("toonify") is None
         with pytest.raises(
             PspkitError,
-            match=r"model: none is given, and no trained encoder for colorize comes with faces. Train one on a folder"
-            r" of pictures with pspkit.Run or `pspkit train`, and give the folder that it trains into. It has"
-            r" those for encode.",
+            match=r"model: none is given, and no trained encoder for toonify comes with faces. Train one with"
+            r" pspkit.Run or `pspkit train`, and give the folder that it trains into. It has those for encode, frontal",
         ):
-            find_psp("faces", "colorize")
+            find_psp("faces", "toonify")
+        with pytest.raises(PspkitError, match="Train one on a folder of pictures with"):
+            find_psp("objects", "colorize")
         with pytest.raises(PspkitError, match="on a folder of sketches and one of pictures"):
-            find_psp("faces", "sketch")
+            find_psp("objects", "sketch")
+
+    @pytest.mark.parametrize("task", ["super_resolution", "colorize", "inpaint"])
+    def test_tasks_of_faces_that_share_an_encoder_take_their_own_channels(self, task):
+        psp = find_psp("faces", task, device="cpu")
+        assert psp.encoder.input_nc == get_task(task).input_nc
+        shared = load_encoder(get_domain("faces").encoder_path("inpaint"))
+        source = torch.zeros(1, 4, 128, 128)
+        with torch.no_grad():
+            codes = psp.encoder(source[:, : psp.encoder.input_nc])
+            torch.testing.assert_close(codes, shared.eval()(source))
 
     def test_an_encoder_alone_is_put_before_the_domain_s_decoder(self, psp, tmp_path, monkeypatch):
         psp.encoder.save_pretrained(tmp_path)

@@ -10,7 +10,7 @@ from pspkit.data.tasks import TASKS
 from pspkit.errors import CheckpointError, PspkitError
 from pspkit.losses import terms as losses
 from pspkit.losses.identity import FACE_BOX, Box, IdentityLoss, MocoLoss
-from pspkit.losses.terms import OUR_TERMS, LossWeights, PSPLoss, w_norm
+from pspkit.losses.terms import OUR_TERMS, LossWeights, PSPLoss, codes_error, w_norm
 from pspkit.models.backbone import Backbone
 from tests.reference import answers, draw
 
@@ -29,6 +29,7 @@ def tiny_backbone() -> Backbone:
 @pytest.fixture
 def batch() -> dict[str, torch.Tensor]:
     return {
+        "known": draw("loss.known", (2, 10, 16)),
         "output": draw("loss.output", (2, 3, 64, 64)).clamp(-1, 1),
         "target": draw("loss.target", (2, 3, 64, 64)).clamp(-1, 1),
         "codes": draw("loss.codes", (2, 10, 16)),
@@ -48,6 +49,25 @@ def test_w_norm_equals_the_reference():
     codes, average = draw("latent.w", (3, 18, 512)), draw("latent.mean", (18, 512))
     ours = torch.stack((w_norm(codes, average), w_norm(codes)))
     torch.testing.assert_close(ours, answers()["w_norm"].to(ours.dtype), rtol=1e-5, atol=0)
+
+
+def test_codes_are_as_wrong_as_the_average_or_less():
+    known, average = draw("codes.known", (4, 10, 16)), draw("codes.mean", (10, 16))
+    assert codes_error(known, known, average) == 0
+    assert codes_error(average.expand(4, 10, 16), known, average) == 1
+    assert codes_error(known.lerp(average, 0.5), known, average) == pytest.approx(0.25)
+    assert codes_error(torch.zeros_like(known), known) == 1
+    with pytest.raises(PspkitError, match="known: got float32 of shape"):
+        codes_error(known, known[:2])
+
+
+def test_the_weight_of_codes_needs_codes_that_are_known(batch):
+    loss = PSPLoss(only(codes=2.0))
+    total, parts = loss(**batch)
+    assert total == 2 * parts["codes"] == 2 * codes_error(batch["codes"], batch["known"])
+    del batch["known"]
+    with pytest.raises(PspkitError, match=r"codes: have the weight 2\.0, but those of the targets are not known"):
+        loss(**batch)
 
 
 def test_the_face_box_is_the_reference_crop():

@@ -10,6 +10,7 @@ from pspkit.models.encoders import (
     Encoder,
     GradualStyleBlock,
     GradualStyleEncoder,
+    narrow_input,
     style_level,
 )
 from tests.reference import answers, draw, fill, relative_error, state_dicts
@@ -179,3 +180,13 @@ def test_an_encoder_on_mobile_facenet_is_saved_and_loaded(tmp_path):
 def test_another_backbone_is_refused():
     with pytest.raises(PspkitError, match=r"backbone: got 'vgg', needs one of 'resnet_ir', 'mobile_facenet'"):
         GradualStyleEncoder(backbone="vgg")
+
+
+@pytest.mark.parametrize("backbone", ["resnet_ir", "mobile_facenet"])
+def test_an_encoder_without_its_last_channels_sees_them_as_zeros(backbone):
+    encoder = small(input_nc=4, backbone=backbone)
+    x = torch.rand(2, 3, 64, 64) * 2 - 1
+    narrow = narrow_input(encoder, 3)
+    assert narrow.input_nc == 3 and encoder.input_nc == 4
+    with torch.no_grad():
+        torch.testing.assert_close(narrow(x), encoder(torch.cat([x, torch.zeros(2, 1, 64, 64)], 1)))

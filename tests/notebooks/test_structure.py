@@ -2,13 +2,15 @@
 
 Name       `NN_verb_object.ipynb`; an appendix `A1_verb_object.ipynb`.
 Cells      1. markdown: `# NN · Title`, an empty line, one sentence: what the reader will have at the end;
-           2. markdown: `**You will learn**`, `**You need**`, `**Time**`, in this order;
+           2. markdown: `**You will learn**`, `**You need**`, `**Time**`, in this order; a lesson ends this cell with
+              `**Contents**`, its own sections in order, with ` · ` between them;
            3. the first code cell draws the map of pSp: it calls `course_map(`;
            4. the second code cell is the set-up; both have at most six lines;
            5. sections, each beginning a markdown cell with `## `. The last four are `## What can go wrong` (holds a
               code cell that breaks the thing on purpose), `## Check yourself`, `## Summary`, `## References`;
            6. the last cell is markdown with the links `[← Title](NN_x.ipynb)` and `[Title →](NN_y.ipynb)` to its
-              neighbours. The first notebook has no link back, the last none on.
+              neighbours. The first lesson has no link back, the last none on. An appendix is read at any time: it has
+           one link back, to the lesson that it continues, and none on.
 Code       at most 15 lines a cell, 30 where it defines a class.
 Prose      at most 80 words a markdown cell. Not counted: the first two cells, the references, tables, display
            formulas, fenced code, what stands in `<details>`.
@@ -32,10 +34,11 @@ import bs4
 import pytest
 
 from pspkit.course import explore
-from pspkit.course.run import ROOT, normalise, read
+from pspkit.course.run import ROOT, normalise, notebook_paths, read
 
 EXPLORE = ROOT / "notebooks" / "explore.ipynb"
-PATHS = sorted((ROOT / "notebooks").glob("[0-9A]*.ipynb"))
+PATHS = [path for path in notebook_paths() if path != EXPLORE]
+LESSONS = [path for path in PATHS if path.name[0].isdigit()]
 CLOSING = ["## What can go wrong", "## Check yourself", "## Summary", "## References"]
 NOT_PROSE = re.compile(r"<details>.*?</details>|```.*?```|\$\$.*?\$\$|^\|.*?$", re.DOTALL | re.MULTILINE)
 
@@ -104,6 +107,12 @@ def test_opening(path, cells):
     assert re.search(r"\*\*You will learn\*\*.*\*\*You need\*\*.*\*\*Time\*\*", cells[1].source, re.DOTALL)
 
 
+def test_contents(path, cells):
+    if path.name[0].isdigit():
+        sections = [text.splitlines()[0][3:] for text in prose(cells) if text.startswith("## ")][: -len(CLOSING)]
+        assert cells[1].source.partition("**Contents** ")[2].split(" · ") == sections
+
+
 def test_map_and_set_up(cells):
     course_map, set_up = code(cells)[:2]
     assert "course_map(" in course_map.source
@@ -122,9 +131,13 @@ def test_something_is_broken_on_purpose(cells):
 
 
 def test_links(path, cells):
-    place = PATHS.index(path)
-    neighbours = [neighbour.name for neighbour in (PATHS[:place][-1:] + PATHS[place + 1 :][:1])]
     links = re.findall(r"\[(←[^]]*|[^]]*→)\]\(([^)]*)\)", cells[-1].source)
+    if path not in LESSONS:
+        assert [text[0] for text, _ in links] == ["←"], "one link, back"
+        assert links[0][1] in {lesson.name for lesson in LESSONS}
+        return
+    place = LESSONS.index(path)
+    neighbours = [neighbour.name for neighbour in (LESSONS[:place][-1:] + LESSONS[place + 1 :][:1])]
     assert [target for _, target in links] == neighbours
 
 

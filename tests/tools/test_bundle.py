@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from pspkit.errors import PspkitError
 from pspkit.losses.perceptual import load_lpips
+from pspkit.models.face_parser import load_face_parser
 from pspkit.models.mobile_facenet import load_mobile_facenet
 from pspkit.models.mobile_stylegan import load_mobile_stylegan
 from tools import bundle as module
@@ -46,9 +47,11 @@ def test_it_is_complete(folder):
         import lpips, pspkit, pytorch_optimizer
         from pspkit.domains import get_domain
         from pspkit.losses.perceptual import load_lpips
+        from pspkit.models.face_parser import load_face_parser
         from pspkit.models.mobile_facenet import load_mobile_facenet
         from pspkit.models.mobile_stylegan import load_mobile_stylegan
-        load_lpips(), load_mobile_facenet(), load_mobile_stylegan(), get_domain("heads").psp("encode")
+        load_lpips(), load_mobile_facenet(), load_mobile_stylegan(), load_face_parser()
+        get_domain("heads").psp("encode")
         get_domain("heads").identity("cpu")
         print(pspkit.__file__, lpips.__file__, pytorch_optimizer.__file__)
     """
@@ -74,7 +77,7 @@ def test_its_rehearsal_runs(folder):
     assert all(f"**{what[0].upper()}{what[1:]}**" in tables.stdout for what in measured)
 
 
-@pytest.mark.parametrize("load", [load_mobile_stylegan, load_mobile_facenet, load_lpips])
+@pytest.mark.parametrize("load", [load_mobile_stylegan, load_mobile_facenet, load_lpips, load_face_parser])
 def test_halved_weights_are_near(folder, load, monkeypatch):
     exact = load().state_dict()
     monkeypatch.setenv("PSPKIT_CACHE", str(folder / "data" / "cache"))

@@ -83,6 +83,7 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path, conf
 
     killed = make(config, tmp_path / "killed").run()
     first = [next(killed) for _ in range(5)]  # the fifth step is reported, not yet kept
+    killed.close()  # as the end of a process, it lets go of the folder
     again = make(config, tmp_path / "killed")
     again.resume()
     second = list(again.run())

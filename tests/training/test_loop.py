@@ -81,7 +81,7 @@ def test_it_takes_its_steps_and_reports(tmp_path):
     assert reports[0].training.keys() == {"squares", "seldom"}
     assert trainer.best == min(report.validation["total"] for report in reports)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("run.json", "state.pt", "best", "last", "log.jsonl", "tensorboard")
+        *("run.json", "state.pt", "best", "last", "log.jsonl", "tensorboard", ".lock")
     }
     assert read_log(tmp_path)[-1]["training"] == reports[-1].training
     assert json.loads((tmp_path / "run.json").read_text())["trains"] == "line"
@@ -100,6 +100,47 @@ def test_in_two_parts_it_ends_as_one(tmp_path):
     assert torch.equal(again.strategy.line.weight, whole.strategy.line.weight)
     assert torch.equal(again.strategy.kept.weight, whole.strategy.kept.weight)
     assert [line["step"] for line in read_log(tmp_path)] == [10, 20, 25]
+
+
+def test_a_second_training_in_a_folder_is_refused_while_the_first_one_runs(tmp_path):
+    first = Trainer(Line(), tmp_path).run()
+    next(first)
+    second = Trainer(Line(), tmp_path)
+    second.resume()
+    with pytest.raises(PspkitError, match=f"{tmp_path}: another training is running there. Wait"):
+        next(second.run())
+    first.close()
+    assert [report.step for report in second.run()] == [10, 20, 25]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("state.pt", b"", r"state\.pt: the file is empty"),
+        ("state.pt", {}, r"state\.pt: not the state of a training"),
+        ("state.pt", {"format": "pspkit training"}, r"state\.pt: damaged \(step: got None"),
+        ("state.pt", {"step": math.nan}, r"state\.pt: damaged \(step: got nan"),
+        ("state.pt", {"strategy": None}, "its state is damaged, or that of another model"),
+        ("state.pt", {"recent": 3}, "its state is damaged, or that of another model"),
+        ("run.json", b"[1]", r"run\.json: cannot be read"),
+        ("run.json", b"[" * 100_000, r"run\.json: cannot be read .*nested too deeply"),
+        ("run.json", b'{"trains": "line", "lr": NaN}', r"run\.json: cannot be read .*NaN"),
+        ("log.jsonl", b'{"step": 10}\n{"ste', r"log\.jsonl: damaged at line 2"),
+        ("log.jsonl", b'{"step": -1}\n', r"log\.jsonl: damaged at line 1"),
+    ],
+)
+def test_a_damaged_file_of_a_training_is_named(tmp_path, name, content, message):
+    list(Trainer(Line(), tmp_path).run())
+    if isinstance(content, dict):
+        good = read_file(tmp_path / "state.pt")[0] if content and "format" not in content else {}
+        torch.save(good | content, tmp_path / "other.pt")  # beside it: the good one is still mapped
+        (tmp_path / "other.pt").rename(tmp_path / "state.pt")
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        again = Trainer(Line(), tmp_path)
+        again.resume()
+        list(again.run())
 
 
 def test_losses_stay_on_the_device_until_they_are_due():

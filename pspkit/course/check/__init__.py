@@ -3,42 +3,46 @@
 A checker never raises: it answers with a `Verdict` that names what was misunderstood and gives a hint.
 """
 
-from pspkit.course.check.backbone import se_gates, stage_ends
-from pspkit.course.check.decoder import codes_of_layers, demodulation, truncation
-from pspkit.course.check.encoders import level_of_style, map2style_convolutions, one_row_a_picture
-from pspkit.course.check.losses import diagnose, dissimilarity, drawn_logs, layer_distance
-from pspkit.course.check.pyramid import feature_pyramid, reading_position
+from pspkit.course.check.backbone import depth_costs, se_gates
+from pspkit.course.check.closed_form import extrapolate, ridge_map
+from pspkit.course.check.decoder import codes_of_layers, truncated_variety
+from pspkit.course.check.encoders import listening_level, one_row_a_picture
+from pspkit.course.check.losses import by_heart, diagnose, drawn_logs
+from pspkit.course.check.own_face import head_tilt, put_back
+from pspkit.course.check.pyramid import feature_pyramid, silenced_map
 from pspkit.course.check.start import colour_codes, take_codes
-from pspkit.course.check.styles import draw_variants, fill_masked, inject_styles
-from pspkit.course.check.tasks import mirror_labels, pixelate, split_people
+from pspkit.course.check.styles import draw_variants, exchanged_level, inject_styles
+from pspkit.course.check.tasks import invented_classes, mirror_labels, pixelate, split_people
 from pspkit.course.check.translate import go_on, keep_known
 from pspkit.course.check.verdict import Verdict, compare
 
 __all__ = [
     "Verdict",
+    "by_heart",
     "codes_of_layers",
     "colour_codes",
     "compare",
-    "demodulation",
+    "depth_costs",
     "diagnose",
-    "dissimilarity",
     "draw_variants",
     "drawn_logs",
+    "exchanged_level",
+    "extrapolate",
     "feature_pyramid",
-    "fill_masked",
     "go_on",
+    "head_tilt",
     "inject_styles",
+    "invented_classes",
     "keep_known",
-    "layer_distance",
-    "level_of_style",
-    "map2style_convolutions",
+    "listening_level",
     "mirror_labels",
     "one_row_a_picture",
     "pixelate",
-    "reading_position",
+    "put_back",
+    "ridge_map",
     "se_gates",
+    "silenced_map",
     "split_people",
-    "stage_ends",
     "take_codes",
-    "truncation",
+    "truncated_variety",
 ]

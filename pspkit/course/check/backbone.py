@@ -1,36 +1,51 @@
 """Exercises of notebook 01."""
 
-from collections.abc import Callable
-from itertools import accumulate
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from pspkit.course.check.verdict import Verdict, checker
 from pspkit.models import backbone
 
+NEAR = 0.15  # how far a prediction may be off
+
+
+@cache
+def body_costs(num_layers: int) -> dict[str, float]:
+    """Weights and multiplications of a body of this depth, for one picture of 256 px."""
+    with torch.device("meta"):  # shapes without memory
+        body, picture = (
+            backbone.ResidualBody(num_layers, "ir_se", 3, backbone.STAGE_WIDTHS),
+            torch.empty(1, 3, 256, 256),
+        )
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        body.eval().stages(picture)
+    return {"weights": sum(p.numel() for p in body.parameters()), "multiplications": counter.get_total_flops() / 2}
+
 
 @checker
-def stage_ends(answer: Callable[[tuple[int, ...]], list[int]]) -> Verdict:
-    """Exercise 1: units per stage, for example (3, 4, 14, 3), to the body index of each stage's last unit."""
-    for depth, units in backbone.STAGE_UNITS.items():
-        came, right = list(answer(units)), backbone.stage_ends(depth)
-        if came == right:
-            continue
-        if came == list(accumulate(units)):
-            return Verdict(False, f"{came} counts the units; indices start at 0, so each is one less.", "off by one")
-        if came == right[1:]:
-            return Verdict(
-                False, "Those are the three taps of the pyramid; name the end of the first stage too.", "no first stage"
-            )
-        if came in (list(units), [count - 1 for count in units]):
-            return Verdict(
-                False, "A unit's index counts all units before it, those of earlier stages too.", "not cumulative"
-            )
-        if came == backbone.stage_ends(50):
-            return Verdict(False, f"Right at depth 50 alone: {units} ends at {right}.", "hard-coded depth 50")
-        return Verdict(False, f"For {units} your function gives {came}. Add up the units, stage by stage.")
-    return Verdict(True, "The same function serves every depth, 100 and 152 too.")
+def depth_costs(answer: Mapping[str, float]) -> Verdict:
+    """Exercise 1: how many times the weights and the multiplications of depth 50 a body of depth 100 has."""
+    shallow, deep = body_costs(50), body_costs(100)
+    if answer.keys() != deep.keys():
+        return Verdict(False, f"Predict {' and '.join(deep)}, and nothing else.", "names")
+    right = {name: deep[name] / shallow[name] for name in deep}
+    units = sum(backbone.STAGE_UNITS[100]) / sum(backbone.STAGE_UNITS[50])
+    measured = " and ".join(f"{factor:.2f} times the {name}" for name, factor in right.items())
+    near = {name: abs(answer[name] / factor - 1) <= NEAR for name, factor in right.items()}
+    if all(near.values()):
+        return Verdict(True, f"Measured: {measured}, for {units:.2f} times the units.")
+    if not near["multiplications"]:
+        return Verdict(False, "In every stage a unit multiplies equally often, so count units.", "unequal units")
+    if abs(answer["weights"] / units - 1) <= 0.05:
+        return Verdict(False, "The weights do not grow as the units do: the new units lie in stages 2 and 3, where "
+                       "a unit has a quarter or less of the weights of one in stage 4.", "units alike")  # fmt: skip
+    which = "more" if answer["weights"] < right["weights"] else "fewer"
+    return Verdict(False, f"Depth 100 has {which} weights than that. Add up the units of each stage times the weights "
+                   "of one.", "weights")  # fmt: skip
 
 
 @checker

@@ -1,78 +1,64 @@
 """Exercises of notebook 03."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from pspkit.course.check.verdict import Verdict, checker
+from pspkit.course.check.verdict import Verdict, check_choices, checker
 from pspkit.course.show.figure import LEVELS
+from pspkit.data.heads import HeadsDataset, render, sample_factors
+from pspkit.domains import get_domain
 from pspkit.models.encoders import style_level
 
-WRONG_COUNTS = {
-    "off by one, too many": (
-        lambda spatial: int(math.log2(spatial)) + 1,
-        "One too many: with a single cell left there is nothing more to halve.",
-    ),
-    "off by one, too few": (
-        lambda spatial: int(math.log2(spatial)) - 1,
-        "One too few: a map of 2×2 is left, four cells instead of one.",
-    ),
-    "divided once": (lambda spatial: spatial // 2, "A convolution halves the side every time; count the halvings."),
-    "square root": (
-        lambda spatial: round(spatial**0.5),
-        "Right for 16 by chance: the square root is not the logarithm.",
-    ),
-    "natural logarithm": (lambda spatial: int(math.log(spatial)), "Each step halves: take the logarithm to base 2."),
-}
+CHANGES = ("tilted", "another wall", "smiling")
+NOTICED = 0.1  # of the distance between two heads: below that no level answers
+MIX_UPS = {
+    "tilted": ("pose", "A tilt is a pose, and the decoder settles poses in its first, coarse layers."),
+    "another wall": ("colour", "Only a colour changes. The decoder paints colours late, with its fine codes."),
+    "smiling": ("nobody listens", "A mouth has a few pixels of 64 by 64, and no code moves by a tenth of what it "
+                "differs between two people: this small encoder does not see a smile."),
+}  # fmt: skip
+
+
+@cache
+def moved_levels() -> dict[str, dict[str, float]]:
+    """How far each level's codes move when eight heads change; 1 is the distance to the next of the heads."""
+    encoder, heads = get_domain("heads").psp("encode").encoder, HeadsDataset("test", 8, 64)
+    factors, others = heads.factors, sample_factors(8, seed=1)
+    changed = {
+        "tilted": factors.replace(roll=factors.scene.roll + 25),
+        "another wall": factors.replace(background=others.scene.background),
+        "smiling": factors.replace(smile=torch.ones(8)),
+    }
+    with torch.no_grad():
+        codes = encoder(torch.stack([item["image"] for item in heads]))
+        between = (codes - codes.roll(1, 0)).norm(dim=2).mean(0)
+        moved = {name: (encoder(render(now, 64).image) - codes).norm(dim=2).mean(0) for name, now in changed.items()}
+    levels = torch.tensor([style_level(style) for style in range(codes.shape[1])])
+    return {
+        name: {level: (distance / between)[levels == number].mean().item() for number, level in enumerate(LEVELS)}
+        for name, distance in moved.items()
+    }
 
 
 @checker
-def map2style_convolutions(answer: Callable[[int], int]) -> Verdict:
-    """Exercise 1: side of a map2style block's map to its number of stride-2 convolutions."""
-    sides = (2, 4, 8, 16, 32, 64, 128)
-    came = [answer(side) for side in sides]
-    if came == [side.bit_length() - 1 for side in sides]:
-        return Verdict(True, "One convolution for each halving, so the logarithm to base 2 of the side.")
-    for name, (count, hint) in WRONG_COUNTS.items():
-        if came == [count(side) for side in sides]:
-            return Verdict(False, hint, name)
-    if came[3:6] == [4, 5, 6]:
-        return Verdict(False, "Right for 16, 32 and 64 only; other input sizes need other counts.", "hard-coded sides")
-    return Verdict(False, f"Sides {sides} gave {came}. Halve 16 until 1 is left, and count.")
-
-
-WRONG_LEVELS = {
-    "style 3 is middle": (lambda i: 0 if i <= 3 else 1 if i < 7 else 2, "Coarse are the first three, 0, 1 and 2."),
-    "style 7 is fine": (lambda i: 0 if i < 3 else 1 if i <= 7 else 2, "Middle are four styles, 3 to 6; 7 is fine."),
-    "both ends included": (lambda i: 0 if i <= 3 else 1 if i <= 7 else 2, "Styles 3 and 7 each begin the next level."),
-    "coarse and fine swapped": (
-        lambda i: 2 - style_level(i),
-        "Upside down: the first codes steer the lowest resolutions of the decoder, so they are coarse.",
-    ),
-    "counted from the end": (
-        lambda i: 2 - style_level(17 - i),
-        "Three coarse styles stand at the beginning, not three fine ones at the end.",
-    ),
-    "equal thirds": (lambda i: i // 6, "The levels are not equal: 3 coarse, 4 middle, all others fine."),
-}
-
-
-@checker
-def level_of_style(answer: Callable[[int], str]) -> Verdict:
-    """Exercise 2: number of a style to "coarse", "middle" or "fine"."""
-    came = [answer(style) for style in range(18)]
-    if came == [LEVELS[style_level(style)] for style in range(18)]:
-        return Verdict(True, "Styles 0-2 read c3, 3-6 read p2, 7 and on read p1, for every output size.")
-    for name, (level, hint) in WRONG_LEVELS.items():
-        if came == [LEVELS[level(style)] for style in range(18)]:
-            return Verdict(False, hint, name)
-    unknown = next((level for level in came if level not in LEVELS), None)
-    if unknown is not None:
-        return Verdict(False, f'{unknown!r} is no level: answer "coarse", "middle" or "fine".', "another name")
-    first = next(style for style in range(18) if came[style] != LEVELS[style_level(style)])
-    return Verdict(False, f"Style {first} is not {came[first]}. Three are coarse, the next four middle, the rest fine.")
+def listening_level(answer: Mapping[str, str]) -> Verdict:
+    """Exercise 1: for each change of a head the level whose codes move most, or "none"."""
+    if problem := check_choices(answer, CHANGES, (*LEVELS, "none")):
+        return problem
+    moved = moved_levels()
+    for change, shares in moved.items():
+        most = max(shares, key=shares.__getitem__)
+        if answer[change] != (most if shares[most] >= NOTICED else "none"):
+            name, hint = MIX_UPS[change]
+            return Verdict(False, f"{change}: {hint}", name)
+    found = "; ".join(
+        f"{change} " + ", ".join(f"{level} {share:.2f}" for level, share in shares.items())
+        for change, shares in moved.items()
+    )
+    return Verdict(True, f"Measured, where 1 is the distance to another head: {found}.")
 
 
 def _raises_value_error(answer: Callable[[Tensor], Tensor], x: Tensor) -> bool:
@@ -85,7 +71,7 @@ def _raises_value_error(answer: Callable[[Tensor], Tensor], x: Tensor) -> bool:
 
 @checker
 def one_row_a_picture(answer: Callable[[Tensor], Tensor]) -> Verdict:
-    """Exercise 3: what the convolutions leave, (N, C, 1, 1), to rows (N, C); a ValueError where more is left."""
+    """Exercise 2: what the convolutions leave, (N, C, 1, 1), to rows (N, C); a ValueError where more is left."""
     x = torch.arange(10.0).view(2, 5, 1, 1)
     for batch in (x, x[:1]):
         came = answer(batch)

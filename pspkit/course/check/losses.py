@@ -2,13 +2,27 @@
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from pspkit.course.check.verdict import Unanswered, Verdict, checker
+from pspkit.config import CONFIGS
+from pspkit.course.check.verdict import Verdict, check_choices, checker
+from pspkit.domains import get_domain
+from pspkit.models.encoders import GradualStyleEncoder
+from pspkit.psp import estimate_latent_avg
+
+STEPS, LEARNED = 25, 0.25  # of learning by heart; the share of the first loss below which it has been learned
+OVERLOOKED = {
+    "exchanged once": ("pairs", "A fixed exchange is a rule like any other, and four rules can be learned by heart."),
+    "exchanged anew": ("no rule", "Each source has another target at every step: only their mean can be learned."),
+    "range": ("range", "Batch norm removes scale and shift from whatever the first layer sees, so training goes well. "
+              "The mistake shows at inference, when the range is another one."),
+    "average": ("average", "The encoder learns whole codes instead of differences. Only the start is worse."),
+}  # fmt: skip
+MISTAKES = tuple(OVERLOOKED)
 
 DIAGNOSES = ("healthy", "rate too high", "too few pictures", "stopped too early")
 CASES = {"A": "too few pictures", "B": "healthy", "C": "stopped too early", "D": "rate too high"}
@@ -47,97 +61,48 @@ MIX_UPS = {
 }
 
 
-@checker
-def layer_distance(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Verdict:
-    """Exercise 1: two feature maps (N, C, H, W) and weights (C,) to what the layer adds to LPIPS, (N,)."""
-    generator = torch.Generator().manual_seed(0)
-    first, second = torch.rand(2, 2, 5, 3, 4, generator=generator) + 0.1
-    weights = torch.rand(5, generator=generator)
-    came = answer(first, second, weights)
-
-    def weighted(first: Tensor, second: Tensor) -> Tensor:
-        return (first - second).square() * weights[:, None, None]
-
-    units = F.normalize(first), F.normalize(second)
-    terms = weighted(*units)
-    right = terms.sum(1).mean((1, 2))
-    if came.shape == () and torch.allclose(came, right.mean(), atol=1e-6):
-        return Verdict(False, "One value a picture: the mean over the batch comes later.", "mean of the batch")
-    if came.shape != right.shape:
-        return Verdict(False, f"Needs one value a picture, shape (2,); yours has {tuple(came.shape)}.", "shape")
-    if torch.allclose(came, right, atol=1e-6):
-        return Verdict(True, "That is one layer of LPIPS; the loss is the sum over five.")
-    wrong = {
-        "not normalised": (
-            weighted(first, second).sum(1).mean((1, 2)),
-            "Divide every position's features by their length first, or bright pictures count more than dark ones.",
-        ),
-        "normalised over space": (
-            weighted(F.normalize(first, dim=2), F.normalize(second, dim=2)).sum(1).mean((1, 2)),
-            "You normalised over the rows. The length is that of one position's C features: dim 1.",
-        ),
-        "not squared": (
-            ((units[0] - units[1]).abs() * weights[:, None, None]).sum(1).mean((1, 2)),
-            "The differences are squared before they are weighted.",
-        ),
-        "no weights": (
-            (units[0] - units[1]).square().sum(1).mean((1, 2)),
-            "The weights of the channels are missing: they are what LPIPS has learned from people.",
-        ),
-        "sum over space": (
-            terms.sum((1, 2, 3)),
-            "Take the mean over positions, not their sum, or a large picture is further from everything.",
-        ),
-        "mean over channels": (
-            terms.mean((1, 2, 3)),
-            "Over channels it is a weighted sum, not a mean: the weights know already how much each counts.",
-        ),
-    }
-    for name, (value, hint) in wrong.items():
-        if torch.allclose(came, value, atol=1e-6):
-            return Verdict(False, hint, name)
-    return Verdict(False, "Normalise over channels, subtract, square, weight, sum over channels, mean over positions.")
+@cache
+def by_heart_losses() -> dict[str, tuple[float, float]]:
+    """For each mistake the first and the last loss of a small encoder that learns four pictures."""
+    decoder, _ = get_domain("heads").decoder("smoke", "encode")
+    average = estimate_latent_avg(decoder)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        z = torch.randn(4, decoder.style_dim, generator=generator)
+        targets = decoder.synthesis(decoder.mapping(z)[:, None].expand(-1, decoder.n_styles, -1))
+    pictures = F.interpolate(targets, size=CONFIGS["smoke"].encoder.input_size, mode="bilinear")
+    found = {}
+    for mistake in MISTAKES:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            encoder = GradualStyleEncoder.from_config(CONFIGS["smoke"].encoder)
+        optimizer, losses = torch.optim.Adam(encoder.parameters(), lr=0.01), []
+        for _ in range(STEPS):
+            source = (pictures + 1) / 2 if mistake == "range" else pictures
+            codes = encoder(source) + (0 if mistake == "average" else average)
+            order = [1, 2, 3, 0] if mistake == "exchanged once" else range(4)
+            order = torch.randperm(4, generator=generator) if mistake == "exchanged anew" else torch.tensor([*order])
+            loss = F.mse_loss(decoder.synthesis(codes), targets[order])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        found[mistake] = losses[0], losses[-1]
+    return found
 
 
 @checker
-def dissimilarity(answer: Callable[[Tensor, Tensor], Tensor]) -> Verdict:
-    """Exercise 2: embeddings (N, D) of outputs and of targets, of any length, to the identity loss."""
-    generator = torch.Generator().manual_seed(0)
-    output, target = torch.randn(2, 4, 6, generator=generator)
-    output = output + target  # alike, as an output and its target are
-    came = torch.as_tensor(answer(output, target))
-    cosines = F.cosine_similarity(output, target)
-    right = 1 - cosines.mean()
-    if came.shape == cosines.shape and torch.allclose(came, 1 - cosines, atol=1e-6):
-        return Verdict(False, "One value a picture; a loss is one number: take the mean.", "no mean")
-    if came.shape != ():
-        return Verdict(False, f"A loss is one number; yours has the shape {tuple(came.shape)}.", "shape")
-    if torch.allclose(came, right, atol=1e-6):
-        return Verdict(True, "0 for one person, about 1 for strangers.")
-    wrong = {
-        "similarity": (cosines.mean(), "That is the similarity. Minimised, it makes strangers: subtract it from 1."),
-        "not normalised": (
-            1 - (output * target).sum(1).mean(),
-            "A dot product is a cosine only for vectors of length 1. Normalise both first.",
-        ),
-        "over the batch": (
-            1 - F.cosine_similarity(output, target, dim=0).mean(),
-            "You compared along the batch. One person's embedding is a row: dim 1.",
-        ),
-        "everybody with everybody": (
-            1 - (F.normalize(output) @ F.normalize(target).T).mean(),
-            "Each output belongs to one target; you compared it with all of them.",
-        ),
-        "distance": (
-            (F.normalize(output) - F.normalize(target)).square().sum(1).mean(),
-            "The squared distance of normalised embeddings is 2 (1 - cos): twice the loss.",
-        ),
-        "sum": ((1 - cosines).sum(), "Take the mean over the batch, or the weight means something else at each size."),
-    }
-    for name, (value, hint) in wrong.items():
-        if torch.allclose(came, value, atol=1e-6):
-            return Verdict(False, hint, name)
-    return Verdict(False, "1 minus the mean over the batch of the cosine between row n and row n.")
+def by_heart(answer: Mapping[str, bool]) -> Verdict:
+    """Exercise 1: for each mistake whether learning four pictures by heart reveals it."""
+    if problem := check_choices(answer, MISTAKES, (True, False)):
+        return problem
+    measured = by_heart_losses()
+    for mistake, (first, last) in measured.items():
+        if answer[mistake] != (last > first * LEARNED):
+            name, hint = OVERLOOKED[mistake]
+            return Verdict(False, f"{mistake}: {hint}", name)
+    found = ", ".join(f"{mistake} {first:.2f} to {last:.2f}" for mistake, (first, last) in measured.items())
+    return Verdict(True, f"Measured, L2 from the first step to the last: {found}.")
 
 
 def drawn_logs() -> dict[str, list[dict]]:
@@ -164,14 +129,9 @@ def drawn_logs() -> dict[str, list[dict]]:
 
 @checker
 def diagnose(answer: Mapping[str, str]) -> Verdict:
-    """Exercise 3: one of `DIAGNOSES` for each of the letters of `drawn_logs`."""
-    if any(given is Ellipsis for given in answer.values()):
-        raise Unanswered
-    if answer.keys() != CASES.keys():
-        return Verdict(False, f"Give a diagnosis for each of {', '.join(CASES)}.", "letters")
-    for letter, given in answer.items():
-        if given not in DIAGNOSES:
-            return Verdict(False, f"{letter}: {given!r} is none of {', '.join(DIAGNOSES)}.", "names")
+    """Exercise 2: one of `DIAGNOSES` for each of the letters of `drawn_logs`."""
+    if problem := check_choices(answer, CASES, DIAGNOSES):
+        return problem
     for letter, case in CASES.items():
         if answer[letter] != case:
             name, hint = MIX_UPS.get((case, answer[letter]), ("trend", "look again at which curve falls, and how far."))

@@ -1,39 +1,73 @@
 """Exercises of notebook 02."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pspkit.course.check.verdict import Verdict, checker
-from pspkit.models.encoders import upsample_add
+from pspkit.course.show.figure import LEVELS
+from pspkit.data.heads import HeadsDataset
+from pspkit.domains import get_domain
+from pspkit.models.encoders import style_level, upsample_add
+
+MAPS = ("c1", "c2", "c3")
+WRONG_FLOWS = {
+    "own level only": (
+        {"c1": {"coarse", "middle"}, "c2": {"coarse", "fine"}, "c3": {"middle", "fine"}},
+        "A map reaches more than the level of its own name: follow the sums. p1 contains p2, and p2 contains c3.",
+    ),
+    "upside down": (
+        {"c1": set(), "c2": {"fine"}, "c3": {"middle", "fine"}},
+        "The sums go the other way: a coarser map is upsampled into the finer one, never the reverse.",
+    ),
+    "everything moves": ({name: set() for name in MAPS}, "c3 is read as it is: nothing is added to it, so nothing "
+                         "that happens to c1 or c2 can reach a coarse code."),
+}  # fmt: skip
+
+
+@cache
+def moved_by_silence() -> dict[str, dict[str, float]]:
+    """For each map set to zero, how far the codes of each level move, as a share of their length (eight heads)."""
+    encoder = get_domain("heads").psp("encode").encoder
+    heads = torch.stack([item["image"] for item in HeadsDataset("test", 8, 64)])
+    moved = {}
+    with torch.no_grad():
+        maps = encoder.stages(heads)
+        codes = encoder.codes(maps)
+        for place, name in enumerate(MAPS, 1):
+            silenced = encoder.codes([m * (number != place) for number, m in enumerate(maps)])
+            moved[name] = {}
+            for number, level in enumerate(LEVELS):
+                own = [style for style in range(codes.shape[1]) if style_level(style) == number]
+                moved[name][level] = ((silenced - codes)[:, own].norm() / codes[:, own].norm()).item()
+    return moved
 
 
 @checker
-def reading_position(answer: Callable[[int, int, int], float]) -> Verdict:
-    """Exercise 1: cell i of `large` to the place in `small` cells that it is read from, corners aligned."""
-    for small, large in ((4, 8), (16, 32), (5, 9)):
-        came = torch.tensor([float(answer(i, small, large)) for i in range(large)])
-        right = torch.linspace(0, small - 1, large)
-        if torch.allclose(came, right, atol=1e-4):
-            continue
-        centres = (torch.arange(large) + 0.5) * small / large - 0.5
-        ratio = torch.arange(large) * small / large
-        if torch.allclose(came, centres, atol=1e-4) or torch.allclose(came, centres.clamp(0, small - 1), atol=1e-4):
-            return Verdict(False, "That is align_corners=False: it keeps the cells' edges in place, not their centres.",
-                           "corners not aligned")  # fmt: skip
-        if torch.allclose(came, ratio, atol=1e-4):
-            return Verdict(False, f"The last cell reads {came[-1]:.2f}, but the last corner is {small - 1}. Count the "
-                           "steps between cells, not the cells.", "cells instead of steps")  # fmt: skip
-        if torch.allclose(came, came.round(), atol=1e-4):
-            return Verdict(False, "Whole numbers only: that is nearest neighbour. A place may lie between two cells.",
-                           "rounded")  # fmt: skip
-        if torch.allclose(came, torch.arange(large) * (large - 1) / (small - 1), atol=1e-4):
-            return Verdict(False, "Upside down: the large map has the shorter steps.", "inverted")
-        return Verdict(False, f"From {small} to {large} cells, the first reads {came[0]:.2f}, the last {came[-1]:.2f}; "
-                       f"they must read 0 and {small - 1}.")  # fmt: skip
-    return Verdict(True, "First to first, last to last, equal steps between.")
+def silenced_map(answer: Mapping[str, Collection[str]]) -> Verdict:
+    """Exercise 1: for each map that is set to zero, the levels of codes that stay exactly as they were."""
+    if answer.keys() != set(MAPS):
+        return Verdict(False, f"Predict the levels for each of {', '.join(MAPS)}.", "names")
+    for name, levels in answer.items():
+        if isinstance(levels, str) or not set(levels) <= set(LEVELS):
+            return Verdict(False, f"{name}: give a list with some of {', '.join(LEVELS)}, or an empty one.", "choices")
+    given, moved = {name: set(levels) for name, levels in answer.items()}, moved_by_silence()
+    if given == {name: {level for level, share in shares.items() if share == 0} for name, shares in moved.items()}:
+        found = "; ".join(
+            f"without {name} "
+            + ", ".join(f"{level} codes move by {share:.0%}" for level, share in shares.items() if share)
+            for name, shares in moved.items()
+        )
+        return Verdict(True, f"Measured: {found}.")
+    for name, (wrong, hint) in WRONG_FLOWS.items():
+        if given == wrong:
+            return Verdict(False, hint, name)
+    name = next(name for name in MAPS if given[name] != {level for level, share in moved[name].items() if share == 0})
+    shares = ", ".join(f"{level} by {share:.0%}" for level, share in moved[name].items())
+    return Verdict(False, f"Without {name} the codes move: {shares}. Follow {name} through the sums.")
 
 
 def _interpolated(coarse: Tensor, fine: Tensor, **options) -> Tensor:

@@ -1,14 +1,26 @@
 """Exercises of notebook 05."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from pspkit.course.check.verdict import Verdict, checker
-from pspkit.models.encoders import COARSE, MIDDLE
+from pspkit.course.check.verdict import Verdict, check_choices, checker
+from pspkit.course.show.figure import LEVELS
+from pspkit.data.heads import HeadsDataset
+from pspkit.domains import get_domain
+from pspkit.losses.identity import IdentityLoss
+from pspkit.models.encoders import COARSE, MIDDLE, style_level
 
 N_STYLES = 16  # of the photographic decoder
+FAVOURED = {
+    "pixels": (
+        "small things",
+        "Walls, clothes and hair fill most of a picture, and one level paints all their colours.",
+    ),
+    "identity": ("as on photographs", "People of the renderer differ most in the colours of hair and skin."),
+}
 
 
 def put(codes: Tensor, layers: Sequence[int], values: Tensor) -> Tensor:
@@ -69,42 +81,38 @@ def inject_styles(answer: Callable[[Tensor, Tensor, Sequence[int], float], Tenso
     return unless_overwritten(verdict, given, codes)
 
 
+@cache
+def exchange() -> dict[str, dict[str, float]]:
+    """How far pictures and identities of sixteen heads move, by the level of codes that they exchange with a head."""
+    domain = get_domain("heads")
+    psp, identity = domain.psp("encode"), IdentityLoss(domain.identity("cpu"), domain.face_box)
+    moved = {"pixels": {}, "identity": {}}
+    with torch.no_grad():
+        codes = psp.encode(torch.stack([item["image"] for item in HeadsDataset("test", 16, 64)]))
+        before = psp.decode(codes)
+        for number, level in enumerate(LEVELS):
+            layers = [style for style in range(codes.shape[1]) if style_level(style) == number]
+            after = psp.decode(psp.mix(codes, codes.roll(3, 0), layers))
+            moved["pixels"][level] = (after - before).abs().mean().item()
+            moved["identity"][level] = identity(after, before).item()
+    return moved
+
+
 @checker
-def fill_masked(answer: Callable[[Tensor, Sequence[int], Tensor], Tensor]) -> Verdict:
-    """Exercise 2: codes, masked layers and the average latent to codes without anything of the picture there."""
-    generator = torch.Generator().manual_seed(0)
-    codes, latent_avg = torch.randn(2, N_STYLES, 8, generator=generator), torch.randn(8, generator=generator)
-    layers = (3, 4, 8)
-    given = codes.clone()
-    came = answer(given, layers, latent_avg)
-    verdict = judge(
-        came,
-        put(codes, layers, latent_avg),
-        {
-            "zeros": (put(codes, layers, torch.zeros(8)), "Zero is a code too, and a bad one: use the average."),
-            "added": (
-                put(codes, layers, codes + latent_avg),
-                "The codes hold the average already: replace, do not add.",
-            ),
-            "own mean": (
-                put(codes, layers, codes.mean(1, keepdim=True)),
-                "That is the mean of this picture's codes; the average latent is the decoder's, over many draws.",
-            ),
-            "mean of the batch": (
-                put(codes, layers, codes.mean(0, keepdim=True)),
-                "The mean of this batch depends on who is in it; the average latent is the decoder's.",
-            ),
-            "everything": (latent_avg, "Only the masked layers lose their code; the others stay."),
-            "other layers": (
-                put(latent_avg.expand_as(codes), layers, codes),
-                "The mask is inverted: you empty the layers that should stay.",
-            ),
-            "nothing": (codes, "Nothing has changed."),
-        },
-        "Masked layers now say nothing about the picture, and still make a face.",
-        f"For layers {layers}: the average there, the old codes elsewhere.",
+def exchanged_level(answer: Mapping[str, str]) -> Verdict:
+    """Exercise 2: the level of codes whose exchange changes most pixels, and the level that changes identity most."""
+    if problem := check_choices(answer, FAVOURED, LEVELS):
+        return problem
+    moved = exchange()
+    for measure, shares in moved.items():
+        if answer[measure] != max(shares, key=shares.__getitem__):
+            name, hint = FAVOURED[measure]
+            return Verdict(False, f"{measure}: {hint}", name)
+    found = "; ".join(
+        f"{measure} " + ", ".join(f"{level} {share:.2f}" for level, share in shares.items())
+        for measure, shares in moved.items()
     )
-    return unless_overwritten(verdict, given, codes)
+    return Verdict(True, f"Measured: {found}.")
 
 
 @checker

@@ -1,13 +1,56 @@
 """Exercises of notebook 06."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pspkit.course.check.verdict import Verdict, checker
+from pspkit.course.check.verdict import Verdict, check_choices, checker
+from pspkit.data import heads
 from pspkit.data.labels import LABELS, SIDES, swap_sides
+from pspkit.data.tasks import ToOneHot
+
+WAYS = ("numbers, bilinear", "numbers, nearest", "channels, bilinear")
+MIX_UPS = {
+    "numbers, bilinear": ("no arithmetic", "Between hair (13) and skin (1) lie eleven other classes."),
+    "numbers, nearest": ("nearest mixes", "Nearest copies one of the old numbers to every new pixel."),
+    "channels, bilinear": (
+        "channels mix",
+        "Each channel is averaged with itself alone: where a class is nowhere, its channel stays 0.",
+    ),
+}
+
+
+@cache
+def invented() -> dict[str, int]:
+    """For each way of resizing, how many classes appear that a map did not have, summed over 24 heads."""
+    found = dict.fromkeys(WAYS, 0)
+    for labels in heads.render(heads.sample_factors(24, seed=4), 128).labels:
+        numbers, channels = labels[None, None].float(), ToOneHot()(labels)[None]
+        resized = (
+            F.interpolate(numbers, size=512, mode="bilinear")[0, 0].round(),
+            F.interpolate(numbers, size=512, mode="nearest-exact")[0, 0],
+            F.interpolate(channels, size=512, mode="bilinear")[0].argmax(0),
+        )
+        for way, large in zip(WAYS, resized, strict=True):
+            found[way] += len(set(large.unique().tolist()) - set(labels.unique().tolist()))
+    return found
+
+
+@checker
+def invented_classes(answer: Mapping[str, bool]) -> Verdict:
+    """Exercise 1: for each way of resizing a label map whether classes can appear that it did not have."""
+    if problem := check_choices(answer, WAYS, (True, False)):
+        return problem
+    measured = invented()
+    for way, count in measured.items():
+        if answer[way] != (count > 0):
+            name, hint = MIX_UPS[way]
+            return Verdict(False, f"{way}: {hint}", name)
+    counts = ", ".join(f"{count} by {way}" for way, count in measured.items())
+    return Verdict(True, f"Measured on 24 maps, new classes: {counts}.")
 
 
 def _overwritten(labels: Tensor) -> Tensor:
@@ -21,7 +64,7 @@ def _overwritten(labels: Tensor) -> Tensor:
 
 @checker
 def mirror_labels(answer: Callable[[Tensor], Tensor]) -> Verdict:
-    """Exercise 1: a label map (H, W) to the map of the mirrored face."""
+    """Exercise 2: a label map (H, W) to the map of the mirrored face."""
     labels = torch.arange(19, dtype=torch.uint8).repeat(3, 1)
     labels[0, :5] = 0
     given = labels.clone()
@@ -50,8 +93,8 @@ def mirror_labels(answer: Callable[[Tensor], Tensor]) -> Verdict:
 
 
 @checker
-def split_people(answer: Callable[[Tensor, int], Tensor]) -> Verdict:
-    """Exercise 2: each head's person (N,), and how many people to test on, to a mask (N,) of the test heads."""
+def split_people(answer: Callable[[Tensor, int], Tensor | list[bool]]) -> Verdict:
+    """Exercise 3: each head's person (N,), and how many people to test on, to a mask (N,) of the test heads."""
     person = torch.tensor([3, 3, 3, 8, 8, 5, 5, 5, 5, 1, 1, 9, 9, 9, 9, 9])
     person = person[torch.randperm(len(person), generator=torch.Generator().manual_seed(0))]
     for people in (2, 3):
@@ -72,7 +115,7 @@ def split_people(answer: Callable[[Tensor, int], Tensor]) -> Verdict:
 
 @checker
 def pixelate(answer: Callable[[Tensor, int], Tensor]) -> Verdict:
-    """Exercise 3: a picture (3, H, W) and the side of a block to the picture in blocks of one colour each."""
+    """Exercise 4: a picture (3, H, W) and the side of a block to the picture in blocks of one colour each."""
     picture = torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for block in (4, 3):
         came, small = answer(picture, block), F.avg_pool2d(picture, block)

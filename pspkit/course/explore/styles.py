@@ -1,5 +1,6 @@
 """Style mixing explorer: two people, a range of codes, and how much of the second person goes in."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,9 +12,13 @@ from torch import Tensor
 from pspkit.course.explore.wiring import choice, explorer, number
 from pspkit.course.show.figure import figure
 from pspkit.course.show.styles import mixes, thumbnails
+from pspkit.inference.edit import draw_quickly
+from pspkit.inference.projection import has_preview
 from pspkit.models.encoders import MIDDLE
 from pspkit.models.mobile_stylegan import MobileStyleGAN
 from pspkit.models.stylegan2 import Generator
+
+ROUGH_SIDE = 128  # pixels of what is shown while a control moves
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ class StyleMixer:
         """The mix (3, H, W), about [-1, 1]."""
         return thumbnails(self.decoder, self.codes(state))[0]
 
+    def rough(self, state: State) -> Tensor:
+        """The mix as the decoder's preview shows it, which is there at once."""
+        return draw_quickly(self.decoder, self.codes(state), ROUGH_SIDE, preview=True)[0]
+
     def portrait(self, person: int) -> Tensor:
         """One of the people as they are."""
         return self.picture(State(person, person))
@@ -68,10 +77,18 @@ class StyleMixer:
 
     def render(self, *states: State) -> Figure:
         """The person, the mix, and the other, with the codes each gives to the mix; one row a state."""
+        return self.draw(states, self.picture)
+
+    def preview(self, state: State) -> Figure:
+        """The same with a rough mix."""
+        return self.draw([state], self.rough)
+
+    def draw(self, states: Sequence[State], picture: Callable[[State], Tensor]) -> Figure:
+        """Rows of pictures; `picture` gives the mix of a state."""
         images, taken, titles = [], [], []
         n_styles = self.people.shape[1]
         for state in states:
-            images += [self.portrait(state.person), self.picture(state), self.portrait(state.other)]
+            images += [self.portrait(state.person), picture(state), self.portrait(state.other)]
             taken += [set(range(n_styles)).difference(state.layers), range(n_styles), state.layers]
             titles += [f"person {state.person}", "the mix", f"person {state.other}"]
         return mixes(images, taken, n_styles, titles, columns=3, side=2.5)
@@ -99,4 +116,5 @@ class StyleMixer:
                 "alpha": number("alpha", state.alpha, 0.0, 1.0, 0.1),
             },
             photographic=True,
+            preview=self.preview if has_preview(self.decoder, ROUGH_SIDE) else None,
         )

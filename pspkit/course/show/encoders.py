@@ -165,7 +165,11 @@ def blocks(encoder: nn.Module) -> list[tuple[str, str, list[list[int]]]]:
             pieces = [[size(part) for part in (*block.convs, block.linear) if size(part)] for block in group]
             parts.append((f"{len(group)} {level}\nblocks", COLOURS[level], pieces))
         return parts
-    last = [[size(getattr(encoder, name))] for name in ("output_layer_2", "linear") if hasattr(encoder, name)]
+    last = [
+        [size(getattr(encoder, name))]
+        for name in ("output_layer_2", "linear", "reduce", "expand")
+        if hasattr(encoder, name)
+    ]
     return [*parts, ("last\nlayers" if len(last) > 1 else "", COLOURS["accent"], last)]
 
 

@@ -11,17 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
+
+from pspkit.data.pictures import to_pil
 
 INK, PALE = "#22303c", "#e8ecef"
 LEVELS = ("coarse", "middle", "fine")
 DPI = 110  # of a figure on a page
 COLOURS = {"coarse": "#c8553d", "middle": "#e0a030", "fine": "#2a7f8e", "plain": "#8a97a3", "accent": "#5b4b8a"}
-
-
-def to_pil(image: Tensor) -> Image.Image:
-    """One picture (3, H, W) in [-1, 1], values beyond clamped, to a Pillow image."""
-    return transforms.to_pil_image(image.detach().float().cpu().clamp(-1, 1).add(1).div(2))
 
 
 def paste(
@@ -106,6 +102,21 @@ def figure(fig: Figure, alt: str, caption: str, photographic: bool = False) -> H
     return HTML(figure_html(fig, alt, caption, photographic))
 
 
+def animation(frames: Tensor, alt: str, caption: str, milliseconds: int = 90) -> HTML:
+    """Moving pictures for the page: an animated WebP that begins again at its end.
+
+    Args:
+        frames: (N, 3, H, W) in [-1, 1], one after another.
+        alt: as `figure`.
+        caption: as `figure`.
+        milliseconds: how long each is shown.
+    """
+    first, *others = map(to_pil, frames)
+    packed = io.BytesIO()
+    first.save(packed, "WEBP", save_all=True, append_images=others, duration=milliseconds, loop=0, quality=80)
+    return HTML(_in_figure(packed.getvalue(), "webp", alt, caption))
+
+
 def figure_html(fig: Figure, alt: str, caption: str, photographic: bool = False, quick: bool = False) -> str:
     """The HTML that `figure` shows; `quick` packs it in a tenth of the time, for a page that is soon another."""
     fig.set_dpi(DPI)
@@ -121,7 +132,11 @@ def figure_html(fig: Figure, alt: str, caption: str, photographic: bool = False,
     else:
         image.quantize(128, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
     kind = "webp" if photographic else "png"
-    data = base64.b64encode(packed.getvalue()).decode()
+    return _in_figure(packed.getvalue(), kind, alt, caption)
+
+
+def _in_figure(image: bytes, kind: str, alt: str, caption: str) -> str:
+    data = base64.b64encode(image).decode()
     return (
         f'<figure style="margin:0"><img alt="{html.escape(alt)}" style="max-width:100%" '
         f'src="data:image/{kind};base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'

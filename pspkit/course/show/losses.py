@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from pspkit.course.show.figure import COLOURS, INK, PALE, photos, to_pil
@@ -21,7 +22,7 @@ def rankings(versions: Mapping[str, Tensor], scores: Mapping[str, Mapping[str, f
         versions: at most eight pictures (3, H, W) by name.
         scores: by loss, each picture's value; the lowest stands on the left.
     """
-    gap, aisle, top, margin, width = 0.1, 0.46, 0.24, 0.75, 8.2
+    gap, aisle, top, margin, width = 0.1, 0.36, 0.04, 0.75, 8.2
     side = (width - margin) / len(versions) - gap
     height = top + len(scores) * (side + aisle) - aisle + 0.03
     fig = Figure(figsize=(width, height))
@@ -34,8 +35,8 @@ def rankings(versions: Mapping[str, Tensor], scores: Mapping[str, Mapping[str, f
             ax.imshow(to_pil(versions[name]), interpolation="lanczos")
             ax.set(xticks=(), yticks=())
             ax.spines[:].set(color=pens[name], linewidth=2.2)
-            ax.set_title(f"{name} {values[name]:.3f}", fontsize=7.5, color=pens[name], pad=3)
-            ax.title.set_bbox({"fc": "white", "ec": "none", "pad": 0.6})
+            ax.text(0.5, 0.04, f"{name} {values[name]:.3f}", transform=ax.transAxes, ha="center", fontsize=7.5,
+                    color=pens[name], bbox={"fc": "white", "ec": "none", "pad": 1.2})  # fmt: skip
             below[name] = ax
             if above:
                 line = ConnectionPatch((0.5, 0), (0.5, 1), "axes fraction", axesA=above[name], axesB=ax,
@@ -90,13 +91,18 @@ def prices(images: Sequence[Tensor], shares: Sequence[float], totals: Mapping[st
         ax.imshow(to_pil(image), interpolation="lanczos")
         ax.set_title(f"{share:g}", fontsize=8.5, color=INK, pad=3)
         ax.axis("off")
-    ax = fig.add_axes((0, 0.02, 1, 1.75 / height), xlim=(-0.5, len(images) - 0.5))
+    ax = fig.add_axes((0, 0.1 / height, 1, 1.55 / height), xlim=(-0.5, len(images) - 0.5))
     for pen, (name, values) in zip(PENS[::2], totals.items(), strict=False):
         ax.plot(range(len(values)), values, color=pen, lw=1.8, marker="o", ms=3)
         best = min(range(len(values)), key=values.__getitem__)
         ax.plot(best, values[best], "o", color=pen, ms=9, mec="white", mew=1.5)
         ax.annotate(name, (len(values) - 1, values[-1]), (9, 0), textcoords="offset points", va="center", fontsize=8,
                     color=pen, annotation_clip=False)  # fmt: skip
-    ax.text(-0.45, ax.get_ylim()[1], "total loss", va="top", fontsize=8, color=INK)
-    ax.axis("off")
+    ax.text(-0.45, 1, "total loss", transform=ax.get_xaxis_transform(), va="bottom", fontsize=8, color=INK)
+    ax.set_xticks(())
+    ax.tick_params(axis="y", direction="in", length=0, pad=-24, labelsize=8, labelcolor=INK)
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.grid(axis="y", color=PALE)
+    ax.set_axisbelow(True)
+    ax.spines[:].set_visible(False)
     return fig

@@ -111,6 +111,8 @@ def draw_curves(ax: Axes, log: Log, loss: str, scale: str = "log", smoothing: fl
     ax.plot(steps[best], found["validation"][best], "o", color=SIDES["validation"], ms=5, mec="white", zorder=3)
     ax.set_yscale(scale)
     ax.margins(y=0.12)  # room for the names
+    if len(steps) == 1:
+        ax.set(xlim=(0, 2 * steps[0]), xticks=(0, steps[0]))
     if scale == "log":
         low, high = ax.get_ylim()
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(4))

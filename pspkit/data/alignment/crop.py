@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageFilter
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
@@ -94,6 +95,29 @@ def align_face(picture: Tensor, face: Face, size: int = SIZE) -> Tensor:
     return pil_to_tensor(image.reduce(finer))
 
 
+def align_mask(mask: Tensor, square: Tensor, size: int) -> Tensor:
+    """Cuts a mask of a photograph as its face is cut; beyond the photograph it is 0.
+
+    Args:
+        mask: (H, W), any numbers.
+        square: the corners of the aligned picture, as `face_square` gives them.
+        size: side of the result, pixels.
+
+    Returns:
+        (size, size), float32, each the number of the nearest pixel.
+
+    Raises:
+        PspkitError: a size out of range.
+    """
+    check_size(size)
+    upper_left, lower_left, _, upper_right = square
+    places = (torch.arange(size) + 0.5) / size
+    across, down = places[None, :, None] * (upper_right - upper_left), places[:, None, None] * (lower_left - upper_left)
+    grid = 2 * (upper_left + across + down + 0.5) / torch.tensor(mask.shape[::-1]) - 1
+    mask = mask.as_subclass(Tensor).float()[None, None]
+    return F.grid_sample(mask, grid[None], mode="nearest", align_corners=False)[0, 0]
+
+
 def check_size(size: int) -> None:
     """Refuses a size that aligned pictures cannot have.
 
@@ -102,22 +126,6 @@ def check_size(size: int) -> None:
     """
     if not 1 <= size <= LARGEST_SIZE:
         raise PspkitError(f"size: got {size}, needs 1 to {LARGEST_SIZE} pixels.")
-
-
-def no_face_reason(picture: Tensor) -> str:
-    """Why no face may have been found in a picture (3, H, W), uint8, and what to do: two sentences at most."""
-    height, width = picture.shape[1:]
-    values = picture.float()
-    if max(height, width) < 64:
-        return f"It is only {width}x{height} pixels. Use a larger picture."
-    if values.std() < 8:
-        return "It has nearly one colour. Is it the right file?"
-    if values.mean() < 32:
-        return "It is very dark. Brighten it."
-    return (
-        "A face must be seen from the front or at three quarters, with both eyes and the mouth, and measure at least 40"
-        " pixels and a twentieth of the picture's longer side. Cut the picture nearer to the face."
-    )
 
 
 def _crop(image: Image.Image, square: np.ndarray, length: float) -> tuple[Image.Image, np.ndarray]:

@@ -8,6 +8,7 @@ Source: MediaPipe's face landmarker (graph of its Tasks library) for the steps a
 of the picture is added here.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Self
@@ -21,7 +22,7 @@ from pspkit.errors import check_tensor
 
 LARGEST_SIDE = 1024  # pixels; larger pictures are averaged down first, as the networks read 128 and 256
 LEVELS = (1, 2, 4)  # the detector reads squares as large as the picture, half as large, and a quarter
-LEAST_TILE = 256  # pixels; in smaller squares the detector would find faces too small to be of use
+LEAST_TILE = 250  # pixels; in smaller squares the detector would find faces too small to be of use
 LEAST_SCORE, LEAST_PRESENCE = 0.5, 0.5
 SAME_BOX = 0.3  # proposals whose boxes overlap more (intersection over union) are averaged
 MARGIN = 1.5  # the mesh reads a square this much larger than the detector's box
@@ -79,17 +80,45 @@ class FaceFinder:
         Raises:
             PspkitError: another shape.
         """
-        image = picture[None].float() / 127.5 - 1
-        check_tensor("picture", image, (1, 3, "H", "W"))
-        shrink = max(1, math.ceil(max(image.shape[2:]) / LARGEST_SIDE))
-        image = F.avg_pool2d(image, shrink, ceil_mode=True, count_include_pad=False)
+        if picture.dtype != torch.uint8 or picture.ndim != 3 or len(picture) != 3:
+            check_tensor("picture", picture.float()[None], (1, 3, "H", "W"))
+        image = _shrunk(picture)
+        scale = torch.tensor(picture.shape[:0:-1]) / torch.tensor(image.shape[:1:-1])  # of x and y
         for turns in range(4):
             faces = self._search(torch.rot90(image, turns, (2, 3)))
             if faces:
                 break
         placed = [_turned_back(face.points, turns, *image.shape[2:]) for face in faces]
-        faces = [Face((points + 0.5) * shrink - 0.5, face.presence) for points, face in zip(placed, faces, strict=True)]
+        faces = [Face((points + 0.5) * scale - 0.5, face.presence) for points, face in zip(placed, faces, strict=True)]
         return sorted(faces, key=lambda face: _area(face.box).item(), reverse=True)
+
+    @torch.no_grad()
+    def why_none(self, picture: Tensor) -> str:
+        """Why no face may have been found in a picture (3, H, W), uint8, and what to do: two sentences at most."""
+        height, width = picture.shape[1:]
+        if max(height, width) < 64:
+            return f"It is only {width}x{height} pixels. Use a larger picture."
+        image = _shrunk(picture)
+        values = (image + 1) * 127.5
+        if values.std() < 8:
+            return "It has nearly one colour. Is it the right file?"
+        if values.mean() < 32:
+            return "It is very dark. Brighten it."
+        if image.shape[2:] != picture.shape[1:]:  # in a part of half its sides a face is twice as large
+            tops, lefts = ([step * side // 4 for step in range(3)] for side in (height, width))
+            for top, left in itertools.product(tops, lefts):
+                if faces := self(picture[:, top : top + height // 2, left : left + width // 2]):
+                    seen = f"A face of {faces[0].side:.0f} pixels is seen in a part of it, too small for the whole"
+                    return f"{seen}. Cut the picture nearer to the face."
+        if any(self._propose(torch.rot90(image, turns, (2, 3)), 1) for turns in range(4)):
+            return (
+                "Something like a face is in it, but turned away, covered, cut off or too small. Use a picture in which"
+                " both eyes and the mouth are seen."
+            )
+        return (
+            "A face must be seen from the front or at three quarters, with both eyes and the mouth, and measure at"
+            " least 40 pixels and a twentieth of the picture's longer side. Cut the picture nearer to the face."
+        )
 
     def _search(self, image: Tensor) -> list[Face]:
         """The faces of an image (1, 3, H, W), the largest squares searched first.
@@ -173,6 +202,17 @@ class _Square:
         x, y = self.place((box[:2] + box[2:]) / 2).tolist()
         left, right = self.place(keypoints[:2])
         return _Square(x, y, MARGIN * self.side * (box[2:] - box[:2]).max().item(), _angle(right - left))
+
+
+def _shrunk(picture: Tensor) -> Tensor:
+    """A picture (3, H, W) of bytes as an image (1, 3, h, w) in [-1, 1], averaged to at most `LARGEST_SIDE`."""
+    shrink = max(1.0, max(picture.shape[1:]) / LARGEST_SIDE)
+    size = [max(1, round(side / shrink)) for side in picture.shape[1:]]
+    channels = []
+    for channel in picture.as_subclass(Tensor):  # one by one, as a large picture takes much memory
+        image = channel[None, None].float() / 127.5 - 1
+        channels.append(F.interpolate(image, size, mode="area") if shrink > 1 else image)
+    return torch.cat(channels, 1)
 
 
 def _cut(image: Tensor, square: _Square, size: int, outside: str) -> Tensor:

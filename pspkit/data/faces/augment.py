@@ -135,12 +135,13 @@ def cover(x: Tensor, dice: Dice, chance: float = 0.05) -> Tensor:
     return torch.where(inside & (dice.happens(chance) > 0), torch.zeros_like(x), x)
 
 
-CAMERA: tuple[Callable[[Tensor, Dice], Tensor], ...] = (move, light, blur, noise, jpeg, cover)
-SCENE: tuple[Callable[[Tensor, Dice], Tensor], ...] = (flip, move, light)
+Fault = Callable[[Tensor, Dice], Tensor]
+CAMERA: tuple[Fault, ...] = (move, light, blur, noise, jpeg, cover)
+SCENE: tuple[Fault, ...] = (flip, move, light)
 
 
 @torch.no_grad()
-def augment(x: Tensor, generator: torch.Generator, faults: tuple[Callable[[Tensor, Dice], Tensor], ...]) -> Tensor:
+def augment(x: Tensor, generator: torch.Generator, faults: tuple[Fault, ...]) -> Tensor:
     """Applies one fault after another.
 
     Args:

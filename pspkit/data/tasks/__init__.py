@@ -3,13 +3,15 @@
 Source: Richardson et al. 2021, section 4.
 """
 
-from pspkit.data.tasks.pairs import HeadPairs, PairDataset
+from pspkit.data.tasks.pairs import FacePairs, HeadPairs, PairDataset
 from pspkit.data.tasks.registry import TASKS, Recipe, Task, get_task, register_task
-from pspkit.data.tasks.transforms import MASKS, ToOneHot, bicubic_down, draw_mask
+from pspkit.data.tasks.transforms import FITS, MASKS, ToOneHot, bicubic_down, draw_mask
 
 __all__ = [
+    "FITS",
     "MASKS",
     "TASKS",
+    "FacePairs",
     "HeadPairs",
     "PairDataset",
     "Recipe",

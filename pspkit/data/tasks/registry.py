@@ -8,18 +8,22 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
-from pspkit.data.pictures import to_picture
+from pspkit.data.faces.augment import CAMERA, Fault, blur, light, move
+from pspkit.data.faces.sources import labels_of, sketch_of
+from pspkit.data.pictures import Picture, to_picture
 from pspkit.data.tasks.transforms import (
     MASKS,
     ToOneHot,
     grey,
     hide,
+    label_legend,
     low_resolution,
     normalise,
     show_labels,
     show_masked,
     show_picture,
     show_sketch,
+    to_square,
     to_unit,
 )
 from pspkit.errors import PspkitError, check_choice, check_registered
@@ -27,11 +31,14 @@ from pspkit.losses.terms import LossWeights
 
 # The heads' W+ is small, and a turned head lies far out in it: under the paper's w-norm all heads look ahead.
 HEADS = LossWeights(w_norm=0)
+# Of a drawn face the codes are known: they take the place of the w-norm, which only keeps codes near to real ones.
+# Their weight is small, for many codes of W+ give nearly the same picture.
+FACES = LossWeights(identity=0.5, w_norm=0, codes=0.1)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a task does with one sort of data: a person's own folders, or rendered heads.
+    """What a task does with one sort of data: a person's own folders, rendered heads, or drawn faces.
 
     Attributes:
         losses: their weights.
@@ -40,12 +47,14 @@ class Recipe:
         flip: "never"; "together", source and target alike; or "apart", each by its own coin. Training only.
         options: what `make_source` is given besides the picture, where the task has an option: one of them, drawn at
             random in training, in turn in validation.
+        faults: a camera's, which the source of a drawn face shows in training, and the target does not.
     """
 
     losses: LossWeights = field(default_factory=LossWeights)
     target: str = "own"
     flip: str = "never"
     options: tuple[Any, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,35 +66,46 @@ class Task:
         invents: what the network has to make up.
         folders: with a person's own pictures, as the reference does it.
         heads: with rendered heads, where every pair is exact.
+        faces: with faces that a decoder draws, whose codes are known; none is mirrored but for `flip="apart"`.
         source: the kind of picture it starts from: "picture", "sketch" or "labels".
         input_nc: channels the encoder takes.
         make_source: from a picture of that kind, and an option if the task has one, to the encoder's input, float32
             (input_nc, H, W).
         show_source: from inputs (N, input_nc, H, W) to RGB pictures (N, 3, H, W) in [-1, 1].
+        legend: from inputs as above, and a side, to a picture (3, side, side) that explains the colours they are shown
+            in; None where they need none.
         option: the name of what a user may choose at inference ("factor", "mask"); empty where nothing is.
         default: the option where the user chooses none.
         decoder: the look of the decoder's pictures: "plain", or "toon" where the source's world is not the target's.
+        from_photograph: makes a source of this kind from a photograph (3, H, W), uint8 or float in [0, 1]; None where
+            the source is a photograph, or none can be made.
     """
 
     title: str
     invents: str
     folders: Recipe = Recipe()
     heads: Recipe = Recipe(HEADS)
+    faces: Recipe = Recipe(FACES, faults=CAMERA)
     source: str = "picture"
     input_nc: int = 3
     make_source: Callable[..., Tensor] = normalise
     show_source: Callable[[Tensor], Tensor] = show_picture
+    legend: Callable[[Tensor, int], Tensor] | None = None
     option: str = ""
     default: Any = None
     decoder: str = "plain"
+    from_photograph: Callable[[Picture], Picture] | None = None
 
-    def inference_source(self, picture: Image.Image | Tensor, size: int, option: Any = None) -> Tensor:
+    def inference_source(
+        self, picture: Image.Image | Tensor, size: int, option: Any = None, fit: str | None = None
+    ) -> Tensor:
         """Prepares one picture for the encoder; nothing in it is random unless a mask is asked for by name.
 
         Args:
             picture: a PIL image, or a tensor as `pspkit.data.pictures.to_picture` takes it.
             size: the encoder's input side.
             option: the factor or mask, where the task has one.
+            fit: as `to_square`, of pictures that are none.
 
         Returns:
             float32 (input_nc, size, size).
@@ -96,8 +116,31 @@ class Task:
         if option is not None and not self.option:
             raise PspkitError(f"option: got {option!r}, but nothing can be chosen for {self.title!r}. Leave it out.")
         chosen = (self.default if option is None else option,) if self.option else ()
-        return self.make_source(v2.functional.resize(to_picture(picture, self.source), [size, size]), *chosen)
+        square = to_square(to_picture(picture, self.source), fit)
+        return self.make_source(v2.functional.resize(square, [size, size]), *chosen)
 
+    def source_of(self, photograph: Picture) -> Picture:
+        """The source that the task starts from, made from a photograph; raises as `check_from_photograph`.
+
+        Args:
+            photograph: (3, H, W), uint8 or float in [0, 1].
+        """
+        self.check_from_photograph()
+        return self.from_photograph(photograph)
+
+    def check_from_photograph(self) -> None:
+        """Refuses a task whose source is not made from a photograph.
+
+        Raises:
+            PspkitError: it starts from the photograph itself, or nothing is known that makes its source.
+        """
+        if not self.from_photograph:
+            start = "a picture itself" if self.source == "picture" else f"a {self.source} that nothing here makes"
+            raise PspkitError(f"from_photograph: {self.title!r} starts from {start}. Leave the option out.")
+
+
+# No frontal pictures exist of photographs: identity leads, and the mirrored target teaches the average of both sides.
+FRONTALIZE = LossWeights(lpips=0.08, l2=0.001, identity=1, w_norm=0.005, lpips_crop=0.8, l2_crop=0.01)
 
 ENCODE = Task(
     title="Encode",
@@ -111,11 +154,9 @@ TASKS = {
     "frontalize": Task(
         title="Frontalise",
         invents="the side of the face that was turned away",
-        # No frontal pictures exist here: identity leads, and the mirrored target teaches the average of both sides.
-        folders=Recipe(
-            LossWeights(lpips=0.08, l2=0.001, identity=1, w_norm=0.005, lpips_crop=0.8, l2_crop=0.01), flip="apart"
-        ),
+        folders=Recipe(FRONTALIZE, flip="apart"),
         heads=Recipe(HEADS, target="front_view", flip="together"),
+        faces=Recipe(FRONTALIZE, flip="apart", faults=CAMERA),
     ),
     "sketch": Task(
         title="Sketch to face",
@@ -126,6 +167,8 @@ TASKS = {
         show_source=show_sketch,
         folders=Recipe(LossWeights(identity=0), "partner"),
         heads=Recipe(replace(HEADS, identity=0), "partner"),
+        faces=Recipe(replace(FACES, identity=0), "partner", faults=(move, light, blur)),
+        from_photograph=sketch_of,
     ),
     "segmentation": Task(
         title="Label map to face",
@@ -134,8 +177,11 @@ TASKS = {
         input_nc=19,
         make_source=ToOneHot(19),
         show_source=show_labels,
+        legend=label_legend,
         folders=Recipe(LossWeights(identity=0), "partner"),
         heads=Recipe(replace(HEADS, identity=0), "partner"),
+        faces=Recipe(replace(FACES, identity=0), "partner"),
+        from_photograph=labels_of,
     ),
     "super_resolution": Task(
         title="Super-resolution",
@@ -145,6 +191,7 @@ TASKS = {
         default=1,
         folders=Recipe(options=(1, 2, 4, 8, 16, 32)),
         heads=Recipe(HEADS, options=(1, 2, 4, 8)),  # 64 px leave 8 at the last
+        faces=Recipe(FACES, options=(1, 2, 4, 8, 16), faults=CAMERA),  # and 128 px as well
     ),
     "colorize": Task(
         title="Colourise",
@@ -162,6 +209,7 @@ TASKS = {
         option="mask",
         folders=Recipe(options=MASKS),
         heads=Recipe(HEADS, options=MASKS),
+        faces=Recipe(FACES, options=MASKS, faults=CAMERA),
     ),
     "toonify": replace(
         ENCODE,

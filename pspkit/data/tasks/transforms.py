@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional
 from pspkit.data.labels import LABELS, check_labels, palette
 from pspkit.errors import PspkitError, check_choice
 
+FITS = ("pad", "crop", "stretch")
 MASKS = ("rectangles", "strokes", "half")
 
 
@@ -46,6 +47,45 @@ class ToOneHot(v2.Transform):
         # functional.one_hot would pass through eight bytes a channel and pixel.
         numbers = torch.arange(self.n_classes, device=labels.device)[:, None, None]
         return (labels.unsqueeze(-3) == numbers).float()
+
+
+def to_square(picture: Tensor, fit: str | None) -> Tensor:
+    """Brings a picture, sketch or label map to a square by name.
+
+    Args:
+        picture: a tv_tensor (C, H, W), or a `LabelMap` (H, W).
+        fit: "pad" adds black (white to a sketch, background to a label map) on both sides; "crop" keeps the middle;
+            "stretch", or None, leaves it to the resize that follows.
+
+    Returns:
+        The same kind of tensor.
+
+    Raises:
+        PspkitError: no such way.
+    """
+    check_choice("fit", fit, (None, *FITS))
+    height, width = picture.shape[-2:]
+    if fit == "crop":
+        return functional.center_crop(picture, [min(height, width)] * 2)
+    if fit == "pad" and height != width:
+        across, down = max(0, height - width), max(0, width - height)
+        edges = [across // 2, down // 2, across - across // 2, down - down // 2]  # left, top, right, bottom
+        sketch = isinstance(picture, tv_tensors.Image) and picture.shape[0] == 1
+        white = 1.0 if picture.is_floating_point() else 255
+        return functional.pad(picture, edges, fill=white if sketch else 0)
+    return picture
+
+
+def from_square(pictures: Tensor, height: int, width: int, fit: str | None) -> Tensor:
+    """Undoes `to_square` on answers (..., S, S): (..., h, w) of the source's shape, the longer side S.
+
+    What "crop" left away stays away. Without a `fit` they stay square.
+    """
+    side, longer = pictures.shape[-1], max(height, width)
+    size = [max(1, round(side * length / longer)) for length in (height, width)]
+    if fit == "pad":
+        return functional.center_crop(pictures, size)
+    return functional.resize(pictures, size, antialias=True) if fit == "stretch" else pictures
 
 
 def to_unit(image: Tensor) -> Tensor:
@@ -177,6 +217,29 @@ def show_labels(source: Tensor) -> Tensor:
     """One-hot label maps (N, 19, H, W) in the colours of `pspkit.data.labels`, (N, 3, H, W) in [-1, 1]."""
     colours = palette().to(source.device)[source.argmax(1)].movedim(-1, 1)
     return normalise(colours)
+
+
+def label_legend(source: Tensor, side: int) -> Tensor:
+    """The colours, numbers and names of the classes in one-hot label maps (N, 19, H, W), as a picture in [-1, 1].
+
+    Args:
+        source: the maps.
+        side: of the picture, pixels; 256 is the least at which all 19 can be read.
+
+    Returns:
+        float32 (3, side, side).
+    """
+    picture = Image.new("RGB", (side, side), "white")
+    pen, row = ImageDraw.Draw(picture), side / len(LABELS)
+    font = ImageFont.load_default(max(8, row * 0.8))
+    there = [label for label in LABELS.values() if source[:, label.number].any()]
+    for place, label in enumerate(there):
+        top = place * row
+        pen.rectangle(
+            (row * 0.3, top + row * 0.1, row * 1.3, top + row * 0.9), fill=f"#{label.colour}", outline="black"
+        )
+        pen.text((row * 1.7, top), f"{label.number} {label.title}", fill="black", font=font)
+    return normalise(torch.from_numpy(np.array(picture)).permute(2, 0, 1))
 
 
 def show_masked(source: Tensor) -> Tensor:

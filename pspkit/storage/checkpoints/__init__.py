@@ -1,7 +1,8 @@
 """Weights and codes on disk.
 
-files.py reads and writes without running anything a file brings; layouts.py works out a model's sizes from the
-reference's tensors; pretrained.py turns files into models and back; codes.py keeps codes together with their space.
+files.py reads and writes without running anything a file brings; foreign.py says whose weights a file holds, nvidia.py
+knows NVIDIA's names; layouts.py works out a model's sizes from its tensors; pretrained.py turns files into models and
+back; codes.py keeps codes together with their space.
 """
 
 from pspkit.storage.checkpoints.codes import load_codes, read_codes, save_codes

@@ -1,11 +1,15 @@
 """Codes on disk, together with the space they live in."""
 
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from pspkit.errors import CheckpointError, check_choice, check_tensor
-from pspkit.storage.checkpoints.files import read_file, write_tensors
+from pspkit.storage.checkpoints.files import check_stored, read_file, write_tensors
 
 CODES_FORMAT = "pspkit codes"
 SHAPES = {"z": ("N", "style_dim"), "w": ("N", "style_dim"), "w_plus": ("N", "n_styles", "style_dim")}
@@ -44,6 +48,8 @@ def load_codes(path: str | Path, space: str = "w_plus") -> Tensor:
     """
     check_choice("space", space, tuple(SHAPES))
     codes, stored = read_codes(path)
+    if stored == "rows":
+        codes, stored = (codes[None], space) if space == "w_plus" else (codes, "w")
     if stored != space:
         raise CheckpointError(
             f"{path}: holds codes of {stored}, not of {space}."
@@ -56,15 +62,115 @@ def read_codes(path: str | Path) -> tuple[Tensor, str]:
     """Loads codes of whatever space, and says of which.
 
     Args:
-        path: a file of `save_codes`.
+        path: a file of `save_codes`; or codes of others, as `read_arrays` takes them.
 
     Returns:
-        As `load_codes`; and "z", "w" or "w_plus".
+        As `load_codes`; and "z", "w" or "w_plus". Of others' codes, which do not name their space, three dimensions are
+        W+, one vector is w, and a single matrix is "rows": the codes of one picture, or one w a picture.
 
     Raises:
-        CheckpointError: damaged, or not a file of codes.
+        CheckpointError: damaged, not a file of codes, or its codes are none: of another shape, not finite.
     """
-    content, metadata = read_file(Path(path))
-    if metadata.get("format") != CODES_FORMAT or metadata.get("space") not in SHAPES:
-        raise CheckpointError(f"{path}: not a file of codes. Give one that save_codes wrote.")
-    return content["codes"].clone(), metadata["space"]
+    arrays, metadata = read_arrays(path)
+    if metadata.get("format") == CODES_FORMAT and metadata.get("space") in SHAPES:
+        space = metadata["space"]
+        if arrays.keys() != {"codes"}:
+            raise CheckpointError(f"{path}: a file of codes without its codes. Make it again.")
+        check_stored(Path(path), "codes", arrays["codes"], SHAPES[space])
+        return arrays["codes"].clone(), space
+    if metadata.get("format"):
+        raise CheckpointError(
+            f"{path}: not a file of codes, but of {metadata['format']}. Give one that save_codes wrote."
+        )
+    if Path(path).suffix == ".safetensors":  # others' codes come in the other formats
+        raise CheckpointError(f"{path}: not a file of codes. Give one that save_codes wrote, or plain arrays in .npz.")
+    parts = [array[(None,) * (3 - array.ndim)] for array in arrays.values()]
+    shapes = sorted({tuple(part.shape[1:]) for part in parts})
+    if len(shapes) > 1:
+        raise CheckpointError(
+            f"{path}: holds codes of different shapes, {shapes[0]} and {shapes[1]}. Store one shape a file."
+        )
+    codes = torch.cat(parts)
+    if codes.shape[1] == 1:
+        return codes[:, 0], "w"
+    return (codes[0], "rows") if len(arrays) == 1 and next(iter(arrays.values())).ndim == 2 else (codes, "w_plus")
+
+
+def read_arrays(path: str | Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Plain arrays by name, and a safetensors file's metadata; what people store codes and directions in.
+
+    Args:
+        path: safetensors; NumPy's .npy or .npz; or what `torch.save` wrote: a tensor, several in a list, or a
+            dict of them. Where a dict holds lists, as ReStyle's does, the last of each list is taken.
+        only: the name of one that is there; nothing else in the file is looked at.
+
+    Returns:
+        Tensors of one to three dimensions, float32, finite.
+
+    Raises:
+        CheckpointError: damaged, or something else; a pickle, and how to store it again.
+    """
+    path = Path(path)
+    content, metadata = _content(path)
+    if metadata.get("format") == "pspkit":
+        raise CheckpointError(f"{path}: not a file of codes, but of weights. Load it with from_pretrained.")
+    if not isinstance(content, dict):
+        content = dict(enumerate(content)) if isinstance(content, list | tuple) else {0: content}
+    if only in content:
+        content = {only: content[only]}
+    arrays = {}
+    for name, value in content.items():
+        value = value[-1] if isinstance(value, list | tuple) and len(value) else value
+        value = torch.from_numpy(value) if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" else value
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            what = str(value.dtype) if hasattr(value, "dtype") else type(value).__name__
+            raise CheckpointError(
+                f"{path}: holds {what}, where codes are arrays of floating-point numbers. Give another file."
+            )
+        while value.ndim > 3 and len(value) == 1:
+            value = value[0]
+        if not 1 <= value.ndim <= 3 or not value.numel():
+            raise CheckpointError(
+                f"{path}: holds an array of shape {tuple(value.shape)}, which no codes have. Give another file."
+            )
+        if not value.isfinite().all():
+            raise CheckpointError(
+                f"{path}: holds numbers that are not finite, so nothing can be drawn from it. Make it again."
+            )
+        arrays[str(name)] = value.float()
+    if not arrays:
+        raise CheckpointError(f"{path}: holds no arrays. Give another file.")
+    return arrays, metadata
+
+
+def _content(path: Path) -> tuple[Any, dict[str, str]]:
+    try:
+        if is_numpy(path):
+            found = np.load(path, allow_pickle=False)
+            return (found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}), {}
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise CheckpointError(f"{path}: cut off or damaged ({error}). Make it again.") from error
+        raise CheckpointError(
+            f"{path}: a pickle in NumPy's format, which can run code while it is read; nothing was run. Three lines"
+            " store a file that you trust as plain arrays:\n"
+            "    import numpy as np\n"
+            f'    found = np.load("{path.name}", allow_pickle=True).item()\n'
+            f'    np.savez("{path.stem}.npz", **{{name: np.array(codes)[-1] for name, codes in found.items()}})'
+        ) from error
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: cut off or damaged ({error}). Make it again.") from error
+    return read_file(path)
+
+
+def is_numpy(path: Path) -> bool:
+    """Whether a file is NumPy's, .npy or .npz, by its content."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(6)
+        if not head.startswith(b"PK"):
+            return head == b"\x93NUMPY"
+        with zipfile.ZipFile(path) as archive:
+            return bool(archive.namelist()) and all(name.endswith(".npy") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False

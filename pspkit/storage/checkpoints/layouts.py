@@ -12,6 +12,7 @@ from torch import Tensor
 from pspkit.config import STAGE_UNITS, BackboneConfig, EncoderConfig, GeneratorConfig
 
 INPUT_SIZE = 256  # every encoder of the reference reads pictures of this side
+MOST_PARTS = 200  # more than any model numbers: units, blocks, layers
 
 StateDict = dict[str, Tensor]
 
@@ -30,7 +31,7 @@ def encoder_config(state: StateDict, decoder: GeneratorConfig) -> EncoderConfig:
     """
     kind = encoder_kind(state)
     common = {"kind": kind, **_body(state), "input_nc": state["input_layer.0.weight"].shape[1]}
-    if kind == "gradual":
+    if kind in ("gradual", "last_map"):
         code_length, map2style_width = state["styles.0.linear.weight"].shape
         depth = (_count(state, r"styles\.0\.convs\.(\d+)\.") + 1) // 2  # an activation between two convolutions
         return EncoderConfig(
@@ -57,17 +58,19 @@ def encoder_config(state: StateDict, decoder: GeneratorConfig) -> EncoderConfig:
 
 
 def encoder_kind(state: StateDict) -> str:
-    """Which of the three encoders the tensors belong to.
+    """Which kind of encoder the tensors belong to.
 
     Raises:
         ValueError: none of them.
     """
-    for kind, sign in (("gradual", "styles.0.linear.weight"), ("w_plus", "output_layer_2.3.weight")):
-        if sign in state:
-            return kind
+    if "styles.0.linear.weight" in state:
+        pyramid = "latlayer1.weight" in state or "latlayer2.weight" in state
+        return "gradual" if pyramid else "last_map"
+    if "output_layer_2.3.weight" in state:
+        return "w_plus"
     if "linear.weight" in state:
         return "w"
-    raise ValueError(f"its encoder is none of the three kinds (it ends with {', '.join(list(state)[-3:])})")
+    raise ValueError(f"its encoder is of no kind that is known here (it ends with {', '.join(list(state)[-3:])})")
 
 
 def backbone_config(state: StateDict) -> BackboneConfig:
@@ -80,6 +83,17 @@ def backbone_config(state: StateDict) -> BackboneConfig:
 
 def generator_config(state: StateDict) -> GeneratorConfig:
     """A StyleGAN2 generator's configuration; raises as `encoder_config`."""
+    first, style_dim = state["style.1.weight"].shape[1], state["style.1.weight"].shape[0]
+    if first > style_dim:
+        raise ValueError(
+            f"a class-conditional StyleGAN2: its mapping network takes {first} numbers, {style_dim} of z and the rest"
+            " of a class, and pSp gives none"
+        )
+    channels = state["to_rgb1.conv.weight"].shape[1]
+    if channels != 3:
+        raise ValueError(
+            f"a StyleGAN2 of pictures with {channels} channel{'s' * (channels > 1)}, where pSp draws in RGB"
+        )
     widths = [state["conv1.conv.weight"].shape[1]]
     widths += [state[f"to_rgbs.{level}.conv.weight"].shape[2] for level in range(_count(state, r"to_rgbs\.(\d+)\."))]
     sides = [4 * 2**level for level in range(len(widths))]
@@ -109,5 +123,12 @@ def _body(state: StateDict) -> dict:
 
 
 def _count(state: StateDict, pattern: str) -> int:
-    """How many things the keys number: one more than the highest number that the pattern finds."""
-    return 1 + max((int(match[1]) for key in state if (match := re.match(pattern, key))), default=-1)
+    """How many things the keys number: one more than the highest number that the pattern finds.
+
+    Raises:
+        ValueError: more than any model has.
+    """
+    count = 1 + max((int(match[1]) for key in state if (match := re.match(pattern, key))), default=-1)
+    if count > MOST_PARTS:
+        raise ValueError(f"its keys number more than {MOST_PARTS} parts of one kind")
+    return count

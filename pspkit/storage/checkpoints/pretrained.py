@@ -1,6 +1,5 @@
 """Models on disk: `save_pretrained`, `from_pretrained`, and what a file says about the model in it."""
 
-import argparse
 import json
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -10,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from pspkit.config import BackboneConfig, EncoderConfig, GeneratorConfig, MobileStyleGANConfig, PSPConfig
-from pspkit.errors import CheckpointError, PspkitError, UnregisteredError
+from pspkit.errors import CheckpointError, PspkitError, UnregisteredError, shown
 from pspkit.storage.checkpoints import layouts
 from pspkit.storage.checkpoints.codes import CODES_FORMAT
-from pspkit.storage.checkpoints.files import read_file, write_tensors, write_text
+from pspkit.storage.checkpoints.files import check_finite, read_file, write_tensors, write_text
+from pspkit.storage.checkpoints.foreign import read_foreign
+from pspkit.storage.reading import parse_json
 
 WEIGHTS_FORMAT = "pspkit"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
@@ -33,12 +34,13 @@ class Checkpoint:
     """What a weights file holds, whoever wrote it. The tensors stay on disk until they are used."""
 
     path: Path
-    kind: str  # "pspkit"; of the reference: "psp", "stylegan2" or "backbone"
+    kind: str  # "pspkit", or whose it is: a key of `inspect.KINDS`, or a stranger's name
     config: Config
     tensors: dict[str, Tensor]  # as the state dict of the class that the configuration belongs to
     latent_avg: Tensor | None = None  # as stored: (n_styles, style_dim), (1, style_dim) or (style_dim,)
     opts: dict[str, Any] = field(default_factory=dict)  # the reference's training options
     notes: tuple[str, ...] = ()  # what a user should know about it
+    refusal: str = ""  # why the whole does not load, though parts of it do
 
     @property
     def class_name(self) -> str:
@@ -49,15 +51,17 @@ class Checkpoint:
         """The checkpoint itself or, of a PSP, the encoder or decoder that a configuration of this type describes.
 
         Raises:
-            CheckpointError: it holds something else.
+            CheckpointError: it holds something else, or a model of which only parts can be used.
         """
-        if isinstance(self.config, config_type):
+        if isinstance(self.config, config_type) and not (self.refusal and config_type is PSPConfig):
             return self
         if isinstance(self.config, PSPConfig):
             for name in ("encoder", "decoder"):
                 config = getattr(self.config, name)
                 if isinstance(config, config_type):
                     return replace(self, config=config, tensors=layouts.part_of(self.tensors, name))
+        if self.refusal:
+            raise CheckpointError(f"{self.path}: {self.refusal}")
         raise CheckpointError(
             f"{self.path}: holds the weights of {self.class_name}, not of {_class_name(config_type)}."
             f" Load it with {self.class_name}.from_pretrained."
@@ -68,8 +72,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """Reads a weights file and works out what is in it.
 
     Args:
-        path: a folder of `save_pretrained` or its safetensors file; a file of the reference: a pSp checkpoint, a
-            StyleGAN2 file with `g_ema`, or face-recognition weights.
+        path: a folder of `save_pretrained` or its safetensors file; or a file of others: a checkpoint of pSp, e4e or
+            ReStyle, an encoder or a StyleGAN2 alone, or face-recognition weights.
 
     Raises:
         CheckpointError: damaged, foreign, unsafe, or of an architecture that is not known here.
@@ -83,76 +87,41 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if metadata.get("format") == CODES_FORMAT:
         raise CheckpointError(f"{path}: holds codes, not weights. Load it with load_codes.")
     try:
-        if isinstance(content, dict):
-            if _is_state(content.get("state_dict"), "encoder.", "decoder."):
-                return _read_psp(path, content)
-            if _is_state(content.get("g_ema"), "convs.", "to_rgbs."):
-                return _read_stylegan2(path, content)
-            if _is_state(content, "input_layer.", "body.", "output_layer."):
-                return Checkpoint(path, "backbone", layouts.backbone_config(content), dict(content))
+        found = read_foreign(content)
     except KeyError as error:
-        raise CheckpointError(f"{path}: the file is incomplete, it lacks the tensor {error}. Get it again.") from error
-    except (ValueError, IndexError) as error:
         raise CheckpointError(
-            f"{path}: of an architecture that is not known here: {error}. Get the reference's own file."
+            f"{path}: lacks the tensor {error}, which its other tensors call for: it was saved in part, or is of"
+            " another architecture. Save the whole state dict, or give another file."
         ) from error
-    found = f"a {type(content).__name__}"
+    except CheckpointError:
+        raise
+    except (PspkitError, ValueError, IndexError, ArithmeticError, TypeError) as error:  # strange shapes fail in any way
+        raise CheckpointError(f"{path}: of an architecture that is not known here: {error}.") from error
+    if found:
+        return Checkpoint(path, *found)
+    holds = f"a {type(content).__name__}"
     if isinstance(content, dict):
-        found = f"{len(content)} entries ({_some([str(key) for key in content])})"
+        holds = f"{len(content)} entries ({_some([str(key) for key in content])})"
     raise CheckpointError(
-        f"{path}: holds {found}, which is neither pspkit's own, nor a pSp checkpoint (state_dict with encoder and"
-        " decoder), nor StyleGAN2 (g_ema), nor face-recognition weights (input_layer, body, output_layer)."
-        " Check what was downloaded."
-    )
-
-
-def _is_state(value: Any, *prefixes: str) -> bool:
-    """Whether a value is a dict of tensors that has keys with each of the prefixes."""
-    return (
-        isinstance(value, dict)
-        and all(isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in value.items())
-        and all(any(key.startswith(prefix) for key in value) for prefix in prefixes)
+        f"{path}: holds {holds}, which is neither pspkit's own, nor a pSp checkpoint (encoder and decoder), nor an"
+        " encoder (input_layer, body), nor StyleGAN2 (convs, to_rgbs; mapping, synthesis), nor face-recognition weights"
+        " (input_layer, body, output_layer). Check that it is the file you meant."
     )
 
 
 def _read_own(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
     try:
-        config = _from_record(json.loads(metadata["model"])["config"], path)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        config = _from_record(parse_json(metadata["model"])["config"], path)
+    except UnregisteredError:
+        raise
+    except PspkitError as error:
+        raise CheckpointError(f"{path}: its configuration names no model. {error} Get the file again.") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: its configuration cannot be read ({error!r}); another version of pspkit wrote it."
             " Load and save it with that version."
         ) from error
     return Checkpoint(path, "pspkit", config, tensors, tensors.get("latent_avg"))
-
-
-def _read_psp(path: Path, content: dict) -> Checkpoint:
-    tensors, average, opts = dict(content["state_dict"]), _stored_average(content), content.get("opts")
-    opts = dict(vars(opts)) if isinstance(opts, argparse.Namespace) else opts if isinstance(opts, dict) else {}
-    decoder = layouts.generator_config(layouts.part_of(tensors, "decoder"))
-    encoder = layouts.encoder_config(layouts.part_of(tensors, "encoder"), decoder)
-    notes = (
-        () if encoder.kind == "gradual" else ("no trace of the input size in this kind of encoder: the usual taken",)
-    )
-    if average is not None:
-        codes = (decoder.n_styles, decoder.style_dim)
-        fits = tuple(average.shape) in (codes, (1, codes[1]), codes[1:])
-        tensors["latent_avg"] = average.expand(codes) if fits else average
-    start = bool(opts.get("start_from_latent_avg", average is not None))
-    return Checkpoint(path, "psp", PSPConfig(encoder, decoder, start), tensors, average, opts, notes)
-
-
-def _read_stylegan2(path: Path, content: dict) -> Checkpoint:
-    tensors = dict(content["g_ema"])
-    others = [key for key in content if key not in ("g_ema", "latent_avg")]
-    notes = (f"left aside: {', '.join(map(str, others))}",) if others else ()
-    config = layouts.generator_config(tensors)
-    return Checkpoint(path, "stylegan2", config, tensors, _stored_average(content), notes=notes)
-
-
-def _stored_average(content: dict) -> Tensor | None:
-    average = content.get("latent_avg")
-    return average if isinstance(average, Tensor) else None
 
 
 @dataclass(frozen=True)
@@ -236,7 +205,7 @@ class Pretrained:
             device: where the model is put.
 
         Raises:
-            CheckpointError: damaged, foreign, unsafe, of another class, or its tensors do not fit.
+            CheckpointError: damaged, foreign, unsafe, of another class, or its tensors do not fit or are not finite.
             UnregisteredError: it holds a part of someone's own whose class is not registered.
         """
         checkpoint = read_checkpoint(path).part(cls.config_type)
@@ -246,13 +215,14 @@ class Pretrained:
         if differences.fatal:
             raise CheckpointError(
                 f"{checkpoint.path}: does not fit the {type(model).__name__} that its sizes describe: {differences}."
-                " The file is incomplete or of another architecture; get it again."
+                " Its tensors were saved in part, or are another architecture's."
             )
         if differences.left_out:
             with torch.random.fork_rng(devices=[]), torch.device("cpu"):
                 torch.default_generator.manual_seed(0)  # torch.manual_seed would reseed the GPU as well
                 model = cls.from_config(checkpoint.config)
         dtypes = {key: value.dtype for key, value in model.state_dict().items()}
+        check_finite(checkpoint.path, checkpoint.tensors.items())
         copies = {key: value.to(dtypes[key], copy=True) for key, value in checkpoint.tensors.items()}
         model.load_state_dict(copies, strict=False, assign=True)
         model.complete(differences.left_out)
@@ -270,6 +240,11 @@ class Pretrained:
                 model = cls.from_config(checkpoint.config)
         except PspkitError as error:
             raise CheckpointError(f"{checkpoint.path}: its parts do not fit each other. {error}") from error
+        except Exception as error:  # a class of one's own may fail in any way; a part may be of the wrong kind
+            raise CheckpointError(
+                f"{checkpoint.path}: no {checkpoint.class_name} can be built from its configuration"
+                f" ({type(error).__name__}: {error}). Get the file again."
+            ) from error
         if not isinstance(model, cls):
             name = type(model).__name__
             raise CheckpointError(
@@ -283,7 +258,7 @@ def load_backbone_weights(encoder: nn.Module, path: str | Path) -> tuple[str, ..
     """Initialises an encoder from face-recognition weights.
 
     Args:
-        encoder: one of the three encoders; changed in place.
+        encoder: one of ours; changed in place.
         path: a saved `Backbone`, or the reference's face-recognition weights.
 
     Returns:
@@ -303,10 +278,11 @@ def load_backbone_weights(encoder: nn.Module, path: str | Path) -> tuple[str, ..
                 f" Build the encoder with {name}={have!r}."
             )
     names = ("input_layer", "body") if encoder.config.input_nc == 3 else ("body",)
+    check_finite(checkpoint.path, checkpoint.tensors.items())
     for name in names:
         differences = compare(encoder.get_submodule(name), layouts.part_of(checkpoint.tensors, name))
         if differences.fatal:
-            raise CheckpointError(f"{checkpoint.path}: its {name} does not fit: {differences}. Get the file again.")
+            raise CheckpointError(f"{checkpoint.path}: its {name} does not fit: {differences}. Give another file.")
     for name in names:
         encoder.get_submodule(name).load_state_dict(layouts.part_of(checkpoint.tensors, name))
     return names
@@ -364,4 +340,4 @@ def _class_name(config_type: type) -> str:
 
 def _some(names: tuple[str, ...] | list[str]) -> str:
     """The first few of many names."""
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return shown(", ".join(names[:3]) + (", …" if len(names) > 3 else ""))

@@ -1,5 +1,3 @@
-from itertools import accumulate
-
 import pytest
 import torch
 
@@ -7,25 +5,27 @@ from pspkit.course import check
 
 
 @pytest.mark.parametrize(
-    ("misconception", "answer"),
+    ("misconception", "weights", "multiplications"),
     [
-        ("unanswered", lambda units: None),
-        ("off by one", lambda units: list(accumulate(units))),
-        ("no first stage", lambda units: [total - 1 for total in accumulate(units)][1:]),
-        ("not cumulative", lambda units: [count - 1 for count in units]),
-        ("not cumulative", list),
-        ("hard-coded depth 50", lambda units: [2, 6, 20, 23]),
-        ("raises", lambda units: units + 1),
+        ("unanswered", ..., 2),
+        ("unequal units", 1.7, 4),
+        ("units alike", 2.04, 2),
+        ("weights", 3.5, 2),
+        ("weights", 1.1, 2),
     ],
 )
-def test_stage_ends_names_what_is_wrong(misconception, answer):
-    verdict = check.stage_ends(answer)
+def test_depth_costs_names_what_is_wrong(misconception, weights, multiplications):
+    verdict = check.depth_costs({"weights": weights, "multiplications": multiplications})
     assert not verdict.right
-    assert (verdict.misconception or "hard-coded depth 50") == misconception
+    assert verdict.misconception == misconception
 
 
-def test_stage_ends_accepts_the_sum():
-    assert check.stage_ends(lambda units: [total - 1 for total in accumulate(units)]).right
+def test_depth_costs_wants_both():
+    assert check.depth_costs({"weights": 1.7}).misconception == "names"
+
+
+def test_depth_costs_accepts_what_is_near():
+    assert check.depth_costs({"weights": 1.65, "multiplications": 2}).right
 
 
 def gates(x, squeeze, excite, pool=lambda x: x.mean((2, 3)), inner=torch.relu, outer=torch.sigmoid):

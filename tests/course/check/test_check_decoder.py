@@ -1,39 +1,6 @@
 import pytest
-import torch
 
 from pspkit.course import check
-
-
-def power(weight, style):
-    return (weight * style[:, None, :, None, None]).square().sum((2, 3, 4))
-
-
-@pytest.mark.parametrize(
-    ("misconception", "answer"),
-    [
-        ("unanswered", lambda weight, style: None),
-        ("sum over the outputs", lambda weight, style: (style.square() * weight.square().sum((0, 2, 3))).rsqrt()),
-        ("style forgotten", lambda weight, style: weight.square().sum((1, 2, 3)).rsqrt()),
-        ("style forgotten", lambda weight, style: weight.square().sum((1, 2, 3)).rsqrt().expand(len(style), -1)),
-        ("style not squared", lambda weight, style: (style @ weight.square().sum((2, 3)).T).rsqrt()),
-        ("square after the sum", lambda weight, style: (style @ weight.sum((2, 3)).T).square().rsqrt()),
-        ("no square", lambda weight, style: (style @ weight.sum((2, 3)).T).rsqrt()),
-        ("no root", lambda weight, style: 1 / power(weight, style)),
-        ("no reciprocal", lambda weight, style: power(weight, style).sqrt()),
-        ("mean", lambda weight, style: (power(weight, style) / weight[0].numel()).rsqrt()),
-        ("shape", lambda weight, style: power(weight, style).rsqrt().T),
-        ("raises", lambda weight, style: weight @ style),
-    ],
-)
-def test_demodulation_names_what_is_wrong(misconception, answer):
-    verdict = check.demodulation(answer if misconception != "unanswered" else None)
-    assert not verdict.right
-    assert verdict.misconception == misconception
-
-
-def test_demodulation_accepts_an_epsilon_and_any_layout():
-    assert check.demodulation(lambda weight, style: (power(weight, style) + 1e-8).rsqrt()).right
-    assert check.demodulation(lambda weight, style: power(weight, style).rsqrt()[:, :, None, None]).right
 
 
 def codes(size, first=0, next_level=lambda last: (last, last + 1, last + 2)):
@@ -75,21 +42,22 @@ def test_codes_of_layers_accepts_lists_and_tuples():
 @pytest.mark.parametrize(
     ("misconception", "answer"),
     [
-        ("around zero", lambda w, average, psi: psi * w),
-        ("average added twice", lambda w, average, psi: average + psi * w),
-        ("average not put back", lambda w, average, psi: psi * (w - average)),
-        ("reversed", lambda w, average, psi: w + psi * (average - w)),
-        ("shape", lambda w, average, psi: average),
-        ("", lambda w, average, psi: w.clamp(-psi, psi)),
-        ("raises", lambda w, average: w),
+        ("unanswered", ...),
+        ("type", "a quarter"),
+        ("no share", 40),
+        ("as the codes", 0.25),
+        ("distance", 0.5),
+        ("no price", 1.0),
+        ("", 0.7),
     ],
 )
-def test_truncation_names_what_is_wrong(misconception, answer):
-    verdict = check.truncation(answer)
+def test_truncated_variety_names_what_is_wrong(misconception, answer):
+    verdict = check.truncated_variety(answer)
     assert not verdict.right
     assert verdict.misconception == misconception
 
 
-def test_truncation_accepts_either_way_of_writing_it():
-    assert check.truncation(lambda w, average, psi: average + psi * (w - average)).right
-    assert check.truncation(lambda w, average, psi: torch.lerp(average.expand_as(w), w, psi)).right
+def test_truncated_variety_tells_what_it_measured():
+    verdict = check.truncated_variety(0.4)
+    assert verdict.right
+    assert "Measured: 0." in verdict.message

@@ -3,34 +3,32 @@ import torch
 import torch.nn.functional as F
 
 from pspkit.course import check
+from pspkit.course.check.pyramid import WRONG_FLOWS
+
+RIGHT = {"c1": ["coarse", "middle"], "c2": ["coarse"], "c3": []}
 
 
 @pytest.mark.parametrize(
     ("misconception", "answer"),
     [
-        ("unanswered", lambda i, small, large: None),
-        ("corners not aligned", lambda i, small, large: (i + 0.5) * small / large - 0.5),
-        ("corners not aligned", lambda i, small, large: min(max((i + 0.5) * small / large - 0.5, 0), small - 1)),
-        ("cells instead of steps", lambda i, small, large: i * small / large),
-        ("rounded", lambda i, small, large: round(i * (small - 1) / (large - 1))),
-        ("inverted", lambda i, small, large: i * (large - 1) / (small - 1)),
+        ("unanswered", dict.fromkeys(RIGHT, ...)),
+        ("names", {"c1": ["coarse"]}),
+        ("choices", RIGHT | {"c2": "coarse"}),
+        ("choices", RIGHT | {"c2": ["low"]}),
+        *((name, answer) for name, (answer, _) in WRONG_FLOWS.items()),
+        ("", RIGHT | {"c2": ["coarse", "middle"]}),
     ],
 )
-def test_reading_position_names_what_is_wrong(misconception, answer):
-    verdict = check.reading_position(answer)
+def test_silenced_map_names_what_is_wrong(misconception, answer):
+    verdict = check.silenced_map(answer)
     assert not verdict.right
     assert verdict.misconception == misconception
 
 
-def test_reading_position_accepts_steps_from_corner_to_corner():
-    assert check.reading_position(lambda i, small, large: i * (small - 1) / (large - 1)).right
-
-
-def test_reading_position_tells_the_ends_where_nothing_is_recognised():
-    assert (
-        "first reads 1.00, the last 4.00; they must read 0 and 3"
-        in check.reading_position(lambda i, small, large: 1 + i * (small - 1) / (large - 1)).message
-    )
+def test_silenced_map_tells_what_it_measured():
+    verdict = check.silenced_map(RIGHT)
+    assert verdict.right
+    assert "without c1 fine codes move by" in verdict.message
 
 
 def merge(coarse, fine, **options):

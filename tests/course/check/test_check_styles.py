@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from pspkit.course import check
 
@@ -44,39 +43,26 @@ def test_inject_styles_accepts_the_formula():
     assert check.inject_styles(inject).right
 
 
-def fill(codes, layers, value):
-    filled = codes.clone()
-    filled[:, list(layers)] = value
-    return filled
-
-
-def fill_in_place(codes, layers, latent_avg):
-    codes[:, list(layers)] = latent_avg
-    return codes
-
-
 @pytest.mark.parametrize(
     ("misconception", "answer"),
     [
-        ("unanswered", lambda *given: None),
-        ("zeros", lambda codes, layers, latent_avg: fill(codes, layers, 0)),
-        ("added", lambda codes, layers, latent_avg: codes + fill(torch.zeros_like(codes), layers, latent_avg)),
-        ("own mean", lambda codes, layers, latent_avg: fill(codes, layers, codes.mean(1, keepdim=True))),
-        ("mean of the batch", lambda codes, layers, latent_avg: fill(codes, layers, codes.mean(0)[list(layers)])),
-        ("everything", lambda codes, layers, latent_avg: latent_avg.expand_as(codes)),
-        ("other layers", lambda codes, layers, latent_avg: fill(codes, others(layers), latent_avg)),
-        ("nothing", lambda codes, layers, latent_avg: codes),
-        ("in place", fill_in_place),
+        ("unanswered", {"pixels": ..., "identity": ...}),
+        ("names", {"pixels": "fine"}),
+        ("choices", {"pixels": "fine", "identity": 3}),
+        ("small things", {"pixels": "coarse", "identity": "fine"}),
+        ("as on photographs", {"pixels": "fine", "identity": "middle"}),
     ],
 )
-def test_fill_masked_names_what_is_wrong(misconception, answer):
-    verdict = check.fill_masked(answer)
+def test_exchanged_level_names_what_is_wrong(misconception, answer):
+    verdict = check.exchanged_level(answer)
     assert not verdict.right
     assert verdict.misconception == misconception
 
 
-def test_fill_masked_accepts_the_average():
-    assert check.fill_masked(fill).right
+def test_exchanged_level_tells_what_it_measured():
+    verdict = check.exchanged_level({"pixels": "fine", "identity": "fine"})
+    assert verdict.right
+    assert "identity coarse 0." in verdict.message
 
 
 def vary(codes, w, first=7, last=16):

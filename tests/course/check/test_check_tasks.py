@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from pspkit.course import check
+from pspkit.course.check.tasks import MIX_UPS
 
 PAIRS = ((4, 5), (6, 7), (8, 9))
 
@@ -112,3 +113,27 @@ def test_pixelate_accepts_means_made_in_any_way():
         return means.repeat_interleave(block, 1).repeat_interleave(block, 2)
 
     assert check.pixelate(by_kronecker).right
+
+
+INVENTS = {"numbers, bilinear": True, "numbers, nearest": False, "channels, bilinear": False}
+
+
+@pytest.mark.parametrize(
+    ("misconception", "answer"),
+    [
+        ("unanswered", dict.fromkeys(INVENTS, ...)),
+        ("names", {"numbers": True}),
+        ("choices", INVENTS | {"numbers, nearest": "never"}),
+        *((name, INVENTS | {way: not INVENTS[way]}) for way, (name, _) in MIX_UPS.items()),
+    ],
+)
+def test_invented_classes_names_what_is_wrong(misconception, answer):
+    verdict = check.invented_classes(answer)
+    assert not verdict.right
+    assert verdict.misconception == misconception
+
+
+def test_invented_classes_tells_what_it_measured():
+    verdict = check.invented_classes(INVENTS)
+    assert verdict.right
+    assert "0 by channels, bilinear" in verdict.message

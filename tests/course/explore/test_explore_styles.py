@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pspkit.course.explore.styles import State, StyleMixer
-from pspkit.models.mobile_stylegan import MobileStyleGAN
+from pspkit.models.mobile_stylegan import MobileStyleGAN, Readout
 
 
 @pytest.fixture
@@ -42,6 +42,14 @@ def test_describe_says_what_is_mixed(mixer, state, words):
 def test_every_state_has_three_pictures(mixer):
     fig = mixer.render(State(1, 2, last=9), State(3, 3, last=9))
     assert [ax.get_title() for ax in fig.axes] == ["person 1", "the mix", "person 2", "person 3", "the mix", "person 3"]
+
+
+def test_while_a_control_moves_the_mix_alone_is_drawn_and_roughly(mixer, monkeypatch):
+    mixer.portrait(1), mixer.portrait(2)
+    mixer.decoder.readouts["128"] = Readout(16)
+    monkeypatch.setattr(mixer.decoder, "synthesis", None)
+    monkeypatch.setattr(mixer.decoder, "features", lambda codes, side: torch.zeros(1, 16, side, side))
+    assert mixer.preview(State(1, 2, last=9, alpha=0.5)).axes[1].images[0].get_array().shape[:2] == (128, 128)
 
 
 def test_every_control_changes_the_page(mixer):

@@ -7,7 +7,7 @@ def test_rankings_put_the_nearest_first_and_follow_each_picture():
     versions = {name: torch.full((3, 8, 8), value) for name, value in (("dark", -0.5), ("grey", 0.0), ("light", 0.5))}
     scores = {"L2": {"dark": 0.3, "grey": 0.1, "light": 0.2}, "LPIPS": {"dark": 0.0, "grey": 0.2, "light": 0.1}}
     fig = losses.rankings(versions, scores)
-    titles = [ax.get_title() for ax in fig.axes]
+    titles = [text.get_text() for ax in fig.axes for text in ax.texts]
     assert titles == ["grey 0.100", "light 0.200", "dark 0.300", "dark 0.000", "light 0.100", "grey 0.200"]
     assert [text.get_text() for text in fig.texts] == ["L2", "LPIPS"]
     ends = [tuple(fig.axes.index(ax) for ax in (line.axesA, line.axesB)) for line in fig.artists]

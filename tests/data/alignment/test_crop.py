@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from pspkit.data.alignment.crop import SIZE, align_face, face_square, no_face_reason
+from pspkit.data.alignment.crop import SIZE, align_face, align_mask, face_square
 from pspkit.data.alignment.finder import Face, FaceFinder
 from pspkit.data.pictures import open_picture
 from pspkit.errors import PspkitError
@@ -134,8 +134,51 @@ def test_half_a_face_is_none(finder):
         (torch.randint(256, (3, 400, 400), generator=torch.manual_seed(0)), "from the front"),
     ],
 )
-def test_the_reason_is_the_likely_one(picture, reason):
-    assert reason in no_face_reason(picture.to(torch.uint8))
+def test_the_reason_is_the_likely_one(finder, picture, reason):
+    assert reason in finder.why_none(picture.to(torch.uint8))
+
+
+def test_half_a_face_is_named_as_the_reason(finder):
+    assert "Something like a face is in it" in finder.why_none(sample("face_1")[:, 90:])
+
+
+def test_a_face_too_small_for_its_picture_is_named_as_the_reason(finder):
+    canvas = torch.full((3, 3000, 3000), 120, dtype=torch.uint8)
+    canvas[:, 1500:] = 180
+    canvas[:, 900:1010, 1000:1110] = functional.resize(sample("collins_aligned"), [110, 110])
+    assert finder(canvas) == []
+    assert "too small for the whole. Cut the picture nearer" in finder.why_none(canvas)
+
+
+@pytest.mark.parametrize("side", [1100, 2000, 3000])
+def test_a_face_of_a_tenth_of_the_side_is_found_whatever_the_size(finder, side):
+    canvas = torch.full((3, side, side), 120, dtype=torch.uint8)
+    canvas[:, side // 2 :] = 180
+    size = side // 6  # of the aligned picture, whose face takes three fifths of it
+    canvas[:, 300 : 300 + size, 250 : 250 + size] = functional.resize(sample("collins_aligned"), [size, size])
+    assert len(finder(canvas)) == 1
+
+
+def test_a_grey_picture_and_one_of_forty_megapixels_show_their_faces(finder):
+    picture = sample("collins")
+    grey = functional.rgb_to_grayscale(picture, num_output_channels=3)
+    large = functional.resize(picture, [6400, 6400])
+    assert len(finder(grey)) == 1
+    (face,) = finder(large)
+    assert align_face(large, face, 64).shape == (3, 64, 64)
+
+
+def test_a_mask_is_cut_as_the_face_is(finder):
+    picture = sample("collins")
+    (face,) = finder(picture)
+    square = face_square(face.points)
+    bright = picture.float().mean(0) > 128
+    cut = align_mask(bright, square, 128) > 0.5
+    aligned = align_face(picture, face, 128).float().mean(0) > 128
+    inside = align_mask(torch.ones_like(bright), square, 128) > 0
+    assert (cut == aligned)[inside].float().mean() > 0.97
+    away = square + torch.tensor([3000.0, 0.0])
+    assert align_mask(torch.ones(64, 64), away, 16).sum() == 0
 
 
 def test_what_is_no_picture_is_refused(finder):

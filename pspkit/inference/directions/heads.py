@@ -1,28 +1,20 @@
-"""Directions in W+: how an encoder's codes move when one thing about a head changes, and nothing else.
+"""Directions of rendered heads: how an encoder's codes move when one thing about a head changes, and nothing else.
 
     direction = mean of encoder(heads with the factor high) - encoder(the same heads with the factor low)
 
 A step of 1 along a direction goes all the way from its low end to its high end. Rendered heads know their factors, so
 no labels and no attribute classifier are needed.
-
-`pspkit directions` makes a file of them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pspkit.data.heads import Factors, render
-from pspkit.domains import WEIGHTS
-from pspkit.errors import CheckpointError
-from pspkit.storage.checkpoints.files import read_file, write_tensors
 
-FORMAT = "pspkit directions"
-HEAD_DIRECTIONS = WEIGHTS / "heads-directions.safetensors"
 BATCH = 32
 
 
@@ -85,25 +77,3 @@ def find_direction(
         with torch.no_grad():
             ways.append(encode(high) - encode(low))
     return torch.cat(ways).mean(0)
-
-
-def save_directions(path: str | Path, directions: dict[str, Tensor]) -> None:
-    """Writes directions (n_styles, style_dim) by their names, those of `CONTRASTS` or your own, in float32.
-
-    Raises:
-        CheckpointError: the file could not be written; the one that stood there is untouched.
-    """
-    write_tensors(Path(path), {name: way.float().cpu() for name, way in directions.items()}, {"format": FORMAT})
-
-
-def load_directions(path: str | Path = HEAD_DIRECTIONS) -> dict[str, Tensor]:
-    """What `save_directions` wrote: those of `CONTRASTS` in their order, then the others by name.
-
-    Raises:
-        CheckpointError: not there, damaged, or no such file.
-    """
-    content, metadata = read_file(Path(path))
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: not a file of directions. Make one with `pspkit directions`.")
-    known = [name for name in CONTRASTS if name in content]
-    return {name: content[name] for name in (*known, *sorted(content.keys() - CONTRASTS.keys()))}
