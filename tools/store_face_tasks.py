@@ -8,7 +8,6 @@ the decoder drew and no training saw: nobody else.
 """
 
 import argparse
-import datetime
 import json
 from pathlib import Path
 
@@ -27,10 +26,9 @@ from pspkit.losses.identity import IdentityLoss
 from pspkit.models.encoders import ENCODERS
 from pspkit.models.mobile_facenet import load_mobile_facenet
 from pspkit.psp import PSP
-from pspkit.storage.checkpoints.files import write_text
 from tools.cards import write_overview
 from tools.origins import FACE_TASKS
-from tools.store_faces import LICENCE, PHOTOGRAPHS, decode_all
+from tools.store_faces import PHOTOGRAPHS, decode_all, store_card
 from tools.train_face_tasks import INPUT_SIDE, PLANS, from_bytes, to_bytes
 from tools.train_faces import join_pieces
 
@@ -133,27 +131,15 @@ def store(name: str, run: Path, machine: str) -> None:
         store_model(name, run)
     psps = {task: find_psp("faces", task, device="cpu") for task in TASKS_OF.get(name, (name,))}
     save_picture(folder / "sheet.jpg", draw_sheet(psps))
-    log = (run / "log.jsonl").read_text(encoding="utf-8")
-    last = json.loads(log.splitlines()[-1])
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     task, psp = next(iter(psps.items()))
-    card = {
-        "command": f"{COMMAND} --only {name}",
-        "seed": 0,
-        "steps": last["step"],
-        "seconds": round(last["seconds"]),
-        "hardware": machine,
-        "data": DATA,
-        "licence": LICENCE,
-        "date": datetime.date.today().isoformat(),
-        "parameters": sum(parameter.numel() for parameter in psp.encoder.parameters()),
+    found = {
         "plan": result["plan"],
         "kinds": {kind: figures for kind, figures in result.items() if isinstance(figures, dict) and kind != "plan"},
         "check": round(check(psp, task), 5),
         "remarks": REMARKS[name],
     }
-    write_text(folder / "log.jsonl", log)
-    write_text(folder / "card.json", json.dumps(card, indent=1) + "\n")
+    store_card(folder, run, f"{COMMAND} --only {name}", machine, DATA, psp, found)
 
 
 def main() -> None:

@@ -91,27 +91,35 @@ def check(psp: PSP) -> float:
 
 def write_card(run: Path, figures: Path, machine: str, psp: PSP) -> None:
     """Writes the card and the training's log."""
-    log = (run / "log.jsonl").read_text(encoding="utf-8")
-    last = json.loads(log.splitlines()[-1])
     measured = json.loads(figures.read_text(encoding="utf-8"))
     keys = ("name", "count", "seconds", "figures", "mean_face")
-    card = {
-        "command": "python -m tools.train_faces --minutes 7.2 --photographs DIR --out runs/faces",
-        "seed": 0,
-        "steps": last["step"],
-        "seconds": round(last["seconds"]),
-        "hardware": machine,
-        "data": DATA,
-        "licence": LICENCE,
-        "date": datetime.date.today().isoformat(),
-        "parameters": sum(parameter.numel() for parameter in psp.encoder.parameters()),
+    found = {
         "measured_by": "pspkit evaluate --photographs DIR --precision " + measured["precision"],
         "sets": [{key: rounded(one[key]) for key in keys} for one in measured["sets"]],
         "check": round(check(psp), 5),
         "remarks": REMARKS,
     }
-    write_text(FOLDER / "log.jsonl", log)
-    write_text(FOLDER / "card.json", json.dumps(card, indent=1) + "\n")
+    command = "python -m tools.train_faces --minutes 7.2 --photographs DIR --out runs/faces"
+    store_card(FOLDER, run, command, machine, DATA, psp, found)
+
+
+def store_card(folder: Path, run: Path, command: str, machine: str, data: str, psp: PSP, found: dict) -> None:
+    """Writes the card of a training and its log: how it was trained, on what, and what was found out about it."""
+    log = (run / "log.jsonl").read_text(encoding="utf-8")
+    last = json.loads(log.splitlines()[-1])
+    card = {
+        "command": command,
+        "seed": 0,
+        "steps": last["step"],
+        "seconds": round(last["seconds"]),
+        "hardware": machine,
+        "data": data,
+        "licence": LICENCE,
+        "date": datetime.date.today().isoformat(),
+        "parameters": sum(parameter.numel() for parameter in psp.encoder.parameters()),
+    }
+    write_text(folder / "log.jsonl", log)
+    write_text(folder / "card.json", json.dumps(card | found, indent=1) + "\n")
 
 
 def rounded(value: object) -> object:

@@ -186,7 +186,6 @@ def _translate(arguments: argparse.Namespace) -> int:
 
 def _model(arguments: argparse.Namespace) -> "PSP | OnnxPSP":
     from pspkit.inference import find_psp
-    from pspkit.inference.runtime import OnnxPSP
 
     check_choice("runtime", arguments.runtime, ("torch", "onnx"))
     if arguments.runtime == "torch":
@@ -196,6 +195,8 @@ def _model(arguments: argparse.Namespace) -> "PSP | OnnxPSP":
     for name in ("variants", "refine", "tune", "decoder", "frames"):
         if getattr(arguments, name):
             raise PspkitError(f"--{name}: is not in an exported file. Leave it out, or leave out --runtime.")
+    from pspkit.inference.runtime import OnnxPSP  # it takes the time that onnx needs to be imported
+
     return OnnxPSP(arguments.model)
 
 
