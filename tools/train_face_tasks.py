@@ -30,7 +30,7 @@ from pspkit.data.faces.drawn import PLAIN, WIDE, draw_codes
 from pspkit.data.faces.photographs import read_photographs
 from pspkit.data.faces.sketch import draw_sketch
 from pspkit.data.labels import label_maps
-from pspkit.data.tasks.transforms import MASKS, draw_mask, low_resolution
+from pspkit.data.tasks.transforms import MASKS, ToOneHot, draw_mask, low_resolution
 from pspkit.domains import WEIGHTS
 from pspkit.inference.evaluation import unseen_codes
 from pspkit.inference.projection import optimise
@@ -55,6 +55,7 @@ REFINING = 25  # steps that find the codes of the photographs to learn from
 BETWEEN = 0.3  # part of the drawn faces whose codes lie between those of two photographs
 PHOTOGRAPHS = 0.15  # part of a batch that are photographs
 SHOWN = 12
+ONE_HOT = ToOneHot()
 
 MakeInput = Callable[["Faces", Tensor, Tensor, torch.Generator], Tensor]
 
@@ -193,7 +194,7 @@ def sketch_input(faces: Faces, pictures: Tensor, chosen: Tensor, random: torch.G
 
 def segmentation_input(faces: Faces, pictures: Tensor, chosen: Tensor, random: torch.Generator) -> Tensor:
     """Label maps as one channel a class: (N, 19, 128, 128)."""
-    return one_hot(faces.labels[chosen])
+    return ONE_HOT(faces.labels[chosen])
 
 
 def encode_input(faces: Faces, pictures: Tensor, chosen: Tensor, random: torch.Generator) -> Tensor:
@@ -233,11 +234,6 @@ def find_labels(parser: FaceParser, pictures: Tensor) -> Tensor:
     large = F.interpolate(pictures, size=parser.input_size, mode="bilinear", align_corners=False, antialias=False)
     labels = label_maps(parser(large.bfloat16()))[:, None].float()
     return F.interpolate(labels, size=INPUT_SIDE, mode="nearest-exact")[:, 0].byte()
-
-
-def one_hot(labels: Tensor) -> Tensor:
-    """Label maps (N, H, W) as one channel a class, (N, 19, H, W), float32."""
-    return (labels[:, None] == torch.arange(19, device=labels.device).view(1, -1, 1, 1)).float()
 
 
 class Kit:
@@ -433,7 +429,7 @@ class Training:
             return {"lines": (lines, (2 * lines - 1).expand(-1, 3, -1, -1))}
         if self.name == "segmentation":
             labels = torch.cat([find_labels(self.kit.parser, part) for part in pictures.split(16)])
-            return {"labels": (one_hot(labels), (labels[:, None].float() / 9 - 1).expand(-1, 3, -1, -1))}
+            return {"labels": (ONE_HOT(labels), (labels[:, None].float() / 9 - 1).expand(-1, 3, -1, -1))}
         if self.name.startswith("encode"):
             return {"as it is": (x, x)}
         if self.name == "frontalize":
