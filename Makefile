@@ -17,6 +17,7 @@ walkthrough: assets  ## run the whole course and render it to site/index.html
 	@echo "Open that page in a browser. To run and change the notebooks yourself: make lab"
 
 lab: $(INSTALLED)  ## open the course in JupyterLab
+	@$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements 2>/dev/null  # it asks the network for news
 	@OMP_WAIT_POLICY=passive $(BIN)/jupyter lab $(wildcard notebooks/00_*.ipynb)
 
 test: assets  ## unit tests, parity with the reference, every cell of the course; in a browser after make browser
@@ -25,12 +26,12 @@ test: assets  ## unit tests, parity with the reference, every cell of the course
 test-gpu:  ## the tests that need a CUDA device; nothing is installed: make test-gpu PYTHON=python3
 	@PYTHONPATH=packages:$$PYTHONPATH $(GPU_PYTHON) -m pytest -o addopts= -rfEs tests/gpu
 
-test-browser: assets browser  ## the explorers in JupyterLab, in a Chromium without a window; screenshots in build/
+test-browser: assets browser  ## the explorers in JupyterLab and the live pages, in a Chromium and a Firefox without a window; screenshots in build/
 	@$(BIN)/python -m pytest tests/browser
 
-browser: $(INSTALLED)  ## install what the tests of the explorers need: Playwright, and Debian's chromium where none is
+browser: $(INSTALLED)  ## install what the tests in a browser need: Playwright, and Debian's chromium and firefox-esr where none is
 	@$(BIN)/python -m pip install -qq --editable '.[course,dev,browser]'
-	@sh tests/browser/get_chromium.sh
+	@sh tests/browser/get_browsers.sh
 
 fuzz: assets  ## malformed files, odd command lines and kills, a thousand of each: an hour; COUNT=... SEED=...
 	@OMP_NUM_THREADS=1 PSPKIT_DEVICE=cpu $(BIN)/python -m tools.fuzz --count $(or $(COUNT),1000) --seed $(or $(SEED),0)

@@ -10,8 +10,8 @@ from pspkit.errors import PspkitError, check_number, check_power_of_two, in_shor
 STAGE_UNITS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 152: (3, 8, 36, 3)}
 
 MOST_WIDTHS = 16  # entries of a list of channels
-# From the least to the most that a field of any configuration may be, by its name; of a list, each of its entries.
-# They lie far beyond every model that trains, and keep a damaged or hostile file from building without end.
+# The smallest and the largest value of each field of the configurations, by the field's name. In a list, they hold for
+# every entry. They lie far beyond every model that trains, and stop a damaged or hostile file from building a huge one.
 LIMITS = {
     "num_layers": (1, 1000),
     "widths": (1, 8192),
@@ -60,10 +60,10 @@ LIMITS = {
 
 
 class Checked:
-    """A configuration whose fields have their types and lie within `LIMITS`, wherever it comes from.
+    """A configuration that checks its fields: each has its type and lies within `LIMITS`, wherever it was read from.
 
     Raises:
-        PspkitError: names the field, what came and what it needs.
+        PspkitError: a field has another type or lies outside its limits; names it, its value and what is allowed.
     """
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class BackboneConfig(Checked):
-    """What a face-recognition network is built from; the defaults are the reference's.
+    """The sizes of a face-recognition network; the defaults are the reference's.
 
     Source: Deng et al. 2019 (ArcFace), section 3.1.
     """
@@ -105,7 +105,7 @@ class BackboneConfig(Checked):
 
 @dataclass(frozen=True)
 class EncoderConfig(Checked):
-    """What an encoder is built from; the defaults are the reference's.
+    """The sizes of an encoder; the defaults are the reference's.
 
     Source: Richardson et al. 2021, section 3.1 and figure 2.
     """
@@ -113,7 +113,7 @@ class EncoderConfig(Checked):
     kind: str = "gradual"  # "gradual", "w" or "w_plus" (last layer into W, W+), "last_map" (ReStyle's), "closed_form"
     num_layers: int = 50  # a row of `STAGE_UNITS`
     mode: str = "ir_se"  # "ir" or "ir_se"
-    n_styles: int = 18  # codes the decoder takes: 2 log2(output size) - 2
+    n_styles: int = 18  # number of codes that the decoder takes: 2 log2(output size) - 2
     input_nc: int = 3  # input channels: 3 for a photograph, 19 for a label map, 1 for a sketch
     input_size: int = 256  # side of the input, pixels
     style_dim: int = 512  # length of one code
@@ -125,7 +125,7 @@ class EncoderConfig(Checked):
 
 @dataclass(frozen=True)
 class GeneratorConfig(Checked):
-    """What a StyleGAN2 generator is built from; the defaults are the reference's.
+    """The sizes of a StyleGAN2 generator; the defaults are the reference's.
 
     Source: Karras et al. 2020 (StyleGAN2), section 2 and appendix B.
     """
@@ -133,8 +133,8 @@ class GeneratorConfig(Checked):
     size: int = 1024  # side of the output, pixels
     style_dim: int = 512  # length of z and of one code
     n_mlp: int = 8  # layers of the mapping network
-    channel_multiplier: float = 2  # 2: config-f; 1: half the channels from 64 px on
-    max_channels: int = 512  # the cap that the low resolutions reach
+    channel_multiplier: float = 2  # 2 is StyleGAN2's config-f; 1 halves the channels from 64 px on
+    max_channels: int = 512  # upper limit, which the low resolutions reach
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -154,7 +154,7 @@ class GeneratorConfig(Checked):
 
 @dataclass(frozen=True)
 class MobileStyleGANConfig(Checked):
-    """What the photographic decoder is built from; the defaults are the FFHQ model's.
+    """The sizes of the photographic decoder; the defaults are the FFHQ model's.
 
     Source: Belousov 2021 (MobileStyleGAN), section 3.
     """
@@ -169,7 +169,7 @@ class MobileStyleGANConfig(Checked):
 
     @property
     def size(self) -> int:
-        return 4 * 2 ** len(self.channels)  # one doubling a block, one more in the wavelet image head
+        return 4 * 2 ** len(self.channels)  # Each block doubles the side, and so does the wavelet image head.
 
     @property
     def n_styles(self) -> int:
@@ -178,41 +178,41 @@ class MobileStyleGANConfig(Checked):
 
 @dataclass(frozen=True)
 class PSPConfig(Checked):
-    """An encoder, the decoder whose codes it predicts, and what the codes are offsets from.
+    """The encoder, the decoder whose codes it predicts, and whether these codes are offsets from the average latent.
 
-    A registered part of one's own has the configuration that `pspkit.models.registry` makes of its constructor.
+    For an encoder or decoder of your own, `pspkit.models.registry` makes the configuration from its constructor.
     """
 
     encoder: EncoderConfig = EncoderConfig()
     decoder: GeneratorConfig | MobileStyleGANConfig = GeneratorConfig()
     start_from_latent_avg: bool = True
-    iterations: int = 0  # ReStyle: how often the encoder corrects its answer, which it sees beside the picture
+    iterations: int = 0  # of ReStyle: how often the encoder corrects its codes; it then sees their picture, too
 
 
 @dataclass(frozen=True)
 class TrainingConfig(Checked):
     """How an encoder is trained; the defaults are the reference's.
 
-    A step sees batch * accumulate * processes pairs.
+    One step learns from batch * accumulate * processes pairs.
 
     Source: Richardson et al. 2021, appendix (implementation details).
     """
 
     steps: int = 300_000
-    batch: int = 8  # pairs that one process sees at once
-    accumulate: int = 1  # batches whose gradients make one step
+    batch: int = 8  # pairs that one process computes at once
+    accumulate: int = 1  # batches whose gradients are added up for one step
     optimizer: str = "ranger"  # "ranger" or "adam"
     lr: float = 1e-4
     body_rate: float = 1.0  # the encoder's body learns at this share of lr, the layers above it at lr
-    body_from: float = 0.0  # share of the steps after which the body learns; before, the layers above it fit to it
-    anneal_from: float = 1.0  # share of the steps after which the rate falls to 0 along a cosine; 1: it never does
+    body_from: float = 0.0  # share of the steps before the body learns; until then only the layers above it do
+    anneal_from: float = 1.0  # share of the steps before the rate falls to 0 along a cosine; with 1 it never falls
     ema_decay: float = 0.999  # of the running average of the weights, which is what is validated and kept
     precision: str = "float32"  # "float32", "bfloat16", "float16" or "auto"
     train_decoder: bool = False
-    preview: int = 0  # side, pixels, at which steps see the decoder's preview, where it has one; 0: whole pictures
+    preview: int = 0  # side of the decoder's preview that steps use instead of the whole picture, pixels; 0 for none
     lpips_trunk: str = "alexnet"  # as `perceptual.load_lpips` takes it
-    heads: int = 20_000  # heads to render, or faces to draw, for training; a folder's pictures are all used
-    validation: int | str = 256  # pairs held out: how many; or a folder of one's own for them, or "none"
+    heads: int = 20_000  # heads to render, or faces to draw, for training; of a folder, all pictures are used
+    validation: int | str = 256  # how many pairs are held out; or a folder that holds them, or "none"
     validate_every: int = 2_500  # steps
     save_every: int = 2_500  # steps
     workers: int = 4  # processes that read pictures
@@ -220,7 +220,7 @@ class TrainingConfig(Checked):
 
 
 def n_styles(size: int) -> int:
-    """Codes that a StyleGAN2 of this output side takes: two a resolution, less two.
+    """The number of codes that a StyleGAN2 of this output side takes: two for each resolution, minus two.
 
     Raises:
         PspkitError: the side is not a power of two of at least 4.
@@ -282,8 +282,8 @@ TRAININGS = {
 }
 
 
-# For photographs: a body that knows faces of 112 px in a picture of 152, and codes for MobileStyleGAN. Its frozen
-# features predict codes better at 128 px than at 192, and at a quarter of the cost of 256.
+# The encoder of photographs: its body learned from faces of 112 px, which lie in pictures of 152, and its codes are
+# MobileStyleGAN's. The frozen features predict codes better at 128 px than at 192, at a quarter of the cost of 256.
 FACE_ENCODER = EncoderConfig(
     n_styles=16, input_size=128, widths=(128, 256, 256), map2style_width=128, backbone="mobile_facenet"
 )
@@ -332,21 +332,21 @@ class DecoderTrainingConfig(Checked):
     """
 
     decoder: GeneratorConfig = CONFIGS["cpu"].decoder
-    discriminator: float = 0.5  # its channels, as a share of the decoder's: it takes most of a step's time
+    discriminator: float = 0.5  # channels as a share of the decoder's; the discriminator takes most of a step's time
     look: str = "plain"  # which of the heads' pictures it learns: "plain" or "toon"
-    start: str = ""  # folder of a training whose networks to start from, and whose codes to keep
+    start: str = ""  # folder of an earlier training: its networks are the start, and its codes are kept
     heads: int = 20_000  # heads to render
     views: int = 4  # heads in a row that are one person
-    images: int = 370_000  # real heads shown until the end
-    supervised: int = 240_000  # of these, the first ones: the generator alone learns heads from their factors
-    supervision: float = 8.0  # weight of that afterwards; where both are 0, only the pictures are used
-    batch: int = 8  # small, because the number of steps matters most
+    images: int = 370_000  # real heads shown in the whole training
+    supervised: int = 240_000  # how many of these are supervised, first of all: the generator learns heads from factors
+    supervision: float = 8.0  # weight of the supervised loss afterwards; if both are 0, factors are never used
+    batch: int = 8  # small, because many steps matter more than large ones
     lr: float = 2e-3
-    generator_rate: float = 0.5  # the generator's share of lr once it was supervised: the discriminator starts late
-    anneal_from: float = 0.7  # share of a stage's images after which the rate falls to 0 along a line
+    generator_rate: float = 0.5  # the generator's share of lr after it was supervised, as the discriminator starts late
+    anneal_from: float = 0.7  # share of a stage's images before the rate falls to 0 along a line
     gamma: float = 0.2  # weight of the gradient penalty
     penalty_every: int = 16  # steps
-    mixing: float = 0.5  # share of drawn heads whose codes come from two z
+    mixing: float = 0.5  # share of drawn heads whose codes come from two different z
     ema_images: int = 2_500  # half-life of the running average of the generator
     precision: str = "float32"  # "float32", "bfloat16" or "auto"
     validate_every: int = 2_500  # images between two reports
@@ -367,7 +367,7 @@ class IdentityTrainingConfig(Checked):
     size: int = 64  # side of the rendered heads, pixels
     heads: int = 20_000  # heads to render
     views: int = 4  # heads in a row that are one person
-    validation: int = 256  # other people to verify
+    validation: int = 256  # people to verify, none of whom is learned from
     epochs: int = 10
     batch: int = 64
     lr: float = 1e-3  # falls to 0 along a cosine

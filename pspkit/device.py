@@ -1,4 +1,4 @@
-"""Where the computing is done: one choice, made once."""
+"""Which device computes: one choice, made in one place."""
 
 import os
 
@@ -13,14 +13,14 @@ def choose_device(name: str | None = None) -> torch.device:
     """Chooses the device for models that are loaded, trained or used.
 
     Args:
-        name: "cpu", "cuda", "cuda:1", "mps" or another of PyTorch's names. Unless it is given, the environment variable
-            PSPKIT_DEVICE decides; where that is not set either, the first of CUDA, MPS and CPU that is there.
+        name: "cpu", "cuda", "cuda:1", "mps" or another of PyTorch's names. Without it, the environment variable
+            PSPKIT_DEVICE decides; if that is not set either, the first of CUDA, MPS and CPU that the machine has.
 
     Returns:
         A device that this machine has. A GPU always carries its number, so that devices can be compared.
 
     Raises:
-        PspkitError: no such device, or this machine does not have it.
+        PspkitError: there is no such device, or this machine does not have it.
     """
     where = "device" if name else VARIABLE
     name = name or os.environ.get(VARIABLE)
@@ -54,7 +54,7 @@ def available_devices() -> list[torch.device]:
 
 
 def native_precision(device: torch.device) -> str:
-    """Bfloat16 where a device computes in it; where it is only emulated, it is many times slower."""
+    """Returns "bfloat16" if the device computes in it natively, else "float32": emulation is many times slower."""
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

@@ -1,11 +1,12 @@
-"""The one family of errors a user of pspkit meets, and the checks that raise it."""
+"""The errors that pspkit raises on purpose, and the checks that raise them."""
 
+import difflib
 import math
 import re
 from numbers import Integral, Real
 
-# Characters that a terminal obeys instead of showing, that end a line, turn the direction of writing, or stand for
-# bytes of a file's name that are no UTF-8.
+# Characters that a terminal obeys instead of showing them, that end a line or reverse the direction of writing, and
+# those that stand for bytes of a file's name that are not UTF-8.
 UNSHOWN = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 LONGEST = 80  # characters of a value in a message
 
@@ -13,8 +14,8 @@ LONGEST = 80  # characters of a value in a message
 class PspkitError(Exception):
     """Something given to pspkit cannot be used.
 
-    The message says what was wrong, where (file or argument), and what to do. Of characters that a terminal would obey
-    it keeps the line breaks alone; the others are escaped.
+    The message says what was wrong, where (file or argument), and what to do. Line breaks are kept; all other
+    characters that a terminal would obey are escaped.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -26,7 +27,7 @@ class CheckpointError(PspkitError):
 
 
 class UnregisteredError(PspkitError):
-    """A name, or the class of a part in a file, is not known; a module that registers it may not be imported yet."""
+    """A name, or the class of a part in a file, is unknown. The module that registers it may not be imported yet."""
 
 
 class AssetError(PspkitError):
@@ -34,13 +35,13 @@ class AssetError(PspkitError):
 
 
 def told_once(reasons):
-    """One line for each reason, however many files share it.
+    """Groups reasons: one line for each, however many files share it.
 
     Args:
-        reasons: what is wrong with each file; the text may begin with the file's name.
+        reasons: by file, what is wrong with it; the text may begin with the file's name.
 
     Returns:
-        The reason as it is where it is one file's; else the count, the reason, and the first files by name.
+        A line for each reason. If several files share it, the line has their number, the reason and the first names.
     """
     alike = {}
     for path, reason in reasons.items():
@@ -54,15 +55,15 @@ def told_once(reasons):
 
 
 def shown(text: object) -> str:
-    """A name or text from a file in one line that any terminal can show: what it would obey is escaped."""
+    """Returns a name or text from a file as one line that is safe to print: control characters are escaped."""
     return re.sub(f"[{UNSHOWN}]", _escaped, str(text))
 
 
 def check_name(path: object) -> None:
-    """Refuses a path that holds line breaks, escape sequences or bytes that are no UTF-8.
+    """Refuses a path that holds line breaks, escape sequences or bytes that are not UTF-8.
 
     Raises:
-        PspkitError: shows the name, with those escaped.
+        PspkitError: the path holds such characters; the message shows them escaped.
     """
     if re.search(f"[{UNSHOWN}]", str(path)):
         raise PspkitError(f"{shown(path)}: its name holds characters that cannot be shown. Rename it.")
@@ -71,18 +72,18 @@ def check_name(path: object) -> None:
 def check_number(
     name: str, value: object, low: float = -math.inf, high: float = math.inf, whole: bool = False, unit: str = ""
 ) -> None:
-    """Refuses what is no number, not finite or out of range.
+    """Refuses a value that is not a number, not finite or out of range.
 
     Args:
-        name: the argument or field.
-        value: what came.
-        low: the least that it may be.
-        high: the most.
-        whole: whether only whole numbers will do.
-        unit: of the range, for the message.
+        name: name of the argument or field, for the message.
+        value: the value to check.
+        low: the smallest allowed value.
+        high: the largest allowed value.
+        whole: whether only whole numbers are allowed.
+        unit: unit of the range, for the message.
 
     Raises:
-        PspkitError: names the argument, what came and what is needed.
+        PspkitError: names the argument, its value and what is allowed.
     """
     if isinstance(value, Integral if whole else Real) and not isinstance(value, bool):
         finite = isinstance(value, Integral) or math.isfinite(value)
@@ -101,7 +102,7 @@ def check_number(
 
 
 def in_short(value: object) -> str:
-    """A value for a message, of a length that can be read, whatever it is."""
+    """Writes any value for a message, shortened to a length that can be read."""
     if isinstance(value, int) and abs(value) >= 10**LONGEST:
         return "a number of more than 80 digits"  # Python refuses to write very long ones out
     text = f"{value:g}" if isinstance(value, float) else repr(value)
@@ -113,12 +114,12 @@ def check_tensor(name, tensor, shape, remedy=""):
 
     Args:
         name: the argument's name, as the caller wrote it.
-        tensor: what came.
+        tensor: the tensor to check.
         shape: one entry per dimension; an int must match, a string stands for any size.
-        remedy: a sentence on what to do where the shape is another.
+        remedy: a sentence that says what to do about a wrong shape.
 
     Raises:
-        PspkitError: names the argument, what came and what is needed.
+        PspkitError: names the argument, its value and what is needed.
     """
     needed = f"a floating-point tensor of shape ({', '.join(map(str, shape))})"
     if not hasattr(tensor, "is_floating_point"):
@@ -138,7 +139,7 @@ def check_power_of_two(name, value, minimum):
     """Refuses a side that is not a power of two of at least `minimum`.
 
     Raises:
-        PspkitError: names the argument, what came and what is needed.
+        PspkitError: names the argument, its value and what is needed.
     """
     if not isinstance(value, int) or value < minimum or 2 ** int(math.log2(value)) != value:
         raise PspkitError(f"{name}: got {value!r}, needs a power of two of at least {minimum}.")
@@ -148,21 +149,32 @@ def check_choice(name, value, choices):
     """Refuses a value that is not among `choices`.
 
     Raises:
-        PspkitError: names the argument, what came and what it may be.
+        PspkitError: names the argument, its value and the choices.
     """
     if value not in choices:
-        raise PspkitError(f"{name}: got {value!r}, needs one of {', '.join(map(repr, choices))}.")
+        needed = ", ".join(map(repr, choices))
+        raise PspkitError(f"{name}: got {value!r}, needs one of {needed}.{did_you_mean(value, choices)}")
+
+
+def did_you_mean(value, choices):
+    """Returns a question that names the choice most like a misspelt value, with a space before it; "" if none is."""
+    alike = (
+        difflib.get_close_matches(value, [choice for choice in choices if isinstance(choice, str)], 1)
+        if isinstance(value, str)
+        else []
+    )
+    return f" Did you mean {alike[0]!r}?" if alike else ""
 
 
 def check_registered(name, value, known):
-    """Refuses a name under which nothing is registered, neither by pspkit nor by a module of one's own.
+    """Refuses a name that neither pspkit nor a module of the user has registered.
 
     Raises:
-        UnregisteredError: names the argument, what came and what is known.
+        UnregisteredError: names the argument, its value and the known names.
     """
     if value not in known:
         raise UnregisteredError(
-            f"{name}: got {value!r}, needs one of {', '.join(map(repr, known))}."
+            f"{name}: got {value!r}, needs one of {', '.join(map(repr, known))}.{did_you_mean(value, known)}"
             " If it is your own, first import the module that registers it."
         )
 

@@ -34,13 +34,13 @@ class PSP(Pretrained, nn.Module):
     Args:
         encoder: one of ours, or one of your own: see `AnyEncoder`.
         decoder: `Generator`, `MobileStyleGAN`, or one of your own: see `AnyDecoder`.
-        latent_avg: the average w, (style_dim,), (1, style_dim) or (n_styles, style_dim); estimated where none is given.
+        latent_avg: the average w, (style_dim,), (1, style_dim) or (n_styles, style_dim); estimated if it is not given.
         start_from_latent_avg: whether the encoder predicts offsets from the average, as the paper's does.
-        iterations: of a ReStyle model, how often its encoder corrects the answer; 0 for every other model.
+        iterations: how often the encoder of a ReStyle model corrects its codes; 0 for every other model.
 
     Raises:
-        PspkitError: a part lacks what is asked of it, the encoder's codes do not fit the decoder, or the average has
-            another shape.
+        PspkitError: the encoder or the decoder lacks something that is needed, the encoder's codes do not fit the
+            decoder, or the average has another shape.
 
     Source: Richardson et al. 2021, section 3.
     """
@@ -63,8 +63,8 @@ class PSP(Pretrained, nn.Module):
         made, taken = (encoder.n_styles, encoder.style_dim), (decoder.n_styles, decoder.style_dim)
         if made != taken:
             raise PspkitError(
-                f"encoder: makes {made[0]} codes of length {made[1]}, the decoder takes {taken[0]} of {taken[1]}."
-                f" Build the encoder with n_styles={taken[0]}, style_dim={taken[1]}."
+                f"encoder: it predicts {made[0]} codes of length {made[1]}, and the decoder takes {taken[0]} of length"
+                f" {taken[1]}. Build the encoder with n_styles={taken[0]}, style_dim={taken[1]}."
             )
         if latent_avg is None:
             latent_avg = estimate_latent_avg(decoder)
@@ -76,16 +76,16 @@ class PSP(Pretrained, nn.Module):
 
     @property
     def config(self) -> PSPConfig:
-        """What the model is built from.
+        """The configuration from which the model can be built again.
 
         Raises:
-            PspkitError: the class of a part is not registered.
+            PspkitError: the class of the encoder or decoder is not registered.
         """
         for role in ("encoder", "decoder"):
             part = getattr(self, role)
             if not isinstance(part, Pretrained):
                 raise PspkitError(
-                    f"{role}: {type(part).__name__} is not registered, and a file could not tell how to build it."
+                    f"{role}: {type(part).__name__} is not registered, so that a file cannot say how to build it."
                     f" Decorate the class with register_{role}."
                 )
         parts = self.encoder.saved_config, self.decoder.saved_config
@@ -93,7 +93,7 @@ class PSP(Pretrained, nn.Module):
 
     @classmethod
     def from_config(cls, config: PSPConfig) -> "PSP":
-        """The model that a configuration describes, with fresh weights and an average of zeros."""
+        """Builds the model that a configuration describes, with fresh weights and an average of zeros."""
         encoder, decoder = build_part(config.encoder), build_part(config.decoder)
         return cls(encoder, decoder, torch.zeros(decoder.style_dim), config.start_from_latent_avg, config.iterations)
 
@@ -103,16 +103,16 @@ class PSP(Pretrained, nn.Module):
 
     @property
     def input_nc(self) -> int:
-        """Channels of the pictures that are encoded; a ReStyle encoder takes twice as many."""
+        """The channels of the pictures to encode; a ReStyle encoder takes twice as many."""
         return self.encoder.input_nc // 2 if self.iterations else self.encoder.input_nc
 
     def iterate(self, x: Tensor, count: int) -> Tensor:
-        """The answers of a ReStyle model, each nearer than the one before.
+        """Computes the successive codes of a ReStyle model, each correcting those before.
 
             w_t = w_{t-1} + encoder(x, decoder(w_{t-1})),   w_0 the average latent
 
         Returns:
-            W+ codes (N, count, n_styles, style_dim); otherwise as `encode`.
+            W+ codes (N, count, n_styles, style_dim). All else is as in `encode`.
 
         Source: Alaluf et al. 2021 (ReStyle), section 3.2.
         """
@@ -123,60 +123,60 @@ class PSP(Pretrained, nn.Module):
         return torch.stack(codes[1:], 1)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures to codes.
+        """Predicts the codes of pictures.
 
         Args:
             x: (N, input_nc, input_size, input_size), photographs in [-1, 1].
 
         Returns:
-            W+ codes (N, n_styles, style_dim), the average included.
+            W+ codes (N, n_styles, style_dim), with the average added.
 
         Raises:
-            PspkitError: another shape, or not floating-point.
+            PspkitError: x has another shape or is not floating-point.
         """
         if self.iterations:
             return self.iterate(x, self.iterations)[:, -1]
         codes = self.encoder(x)
-        if codes.ndim == 2:  # one w a picture
+        if codes.ndim == 2:  # one w for each picture
             codes = codes[:, None].expand(-1, self.decoder.n_styles, -1)
         return codes + self.latent_avg if self.start_from_latent_avg else codes
 
     def decode(self, w_plus: Tensor, noise: str = "fixed") -> Tensor:
-        """W+ codes (N, n_styles, style_dim) to pictures (N, 3, size, size), about [-1, 1].
+        """Draws pictures (N, 3, size, size), about [-1, 1], from W+ codes (N, n_styles, style_dim).
 
         Raises:
-            PspkitError: codes of another shape.
+            PspkitError: the codes have another shape.
         """
         remedy = "One code a picture is decoded by decode_w (w) or decode_z (z)."
         check_tensor("w_plus", w_plus, ("N", self.decoder.n_styles, self.decoder.style_dim), remedy)
         return self.decoder.synthesis(w_plus) if noise == "fixed" else self.decoder.synthesis(w_plus, noise)
 
     def decode_w(self, w: Tensor, noise: str = "fixed") -> Tensor:
-        """One w a picture, (N, style_dim), given to every layer; otherwise as `decode`."""
+        """As `decode`, but from one w for each picture, (N, style_dim), which every layer takes."""
         check_tensor("w", w, ("N", self.decoder.style_dim))
         return self.decode(w[:, None].expand(-1, self.decoder.n_styles, -1), noise)
 
     def decode_z(self, z: Tensor, truncation: float = 1.0, noise: str = "fixed") -> Tensor:
-        """Standard normal z (N, style_dim) through the mapping network, pulled to the average, and decoded."""
+        """As `decode`, but from standard normal z (N, style_dim), mapped to w and pulled towards the average."""
         average = self.latent_avg.mean(0)
         return self.decode_w(average + truncation * (self.decoder.mapping(z) - average), noise)
 
     def mix(self, w_plus: Tensor, reference: Tensor | None, layers: Sequence[int], alpha: float = 1.0) -> Tensor:
-        """Replaces some codes by another picture's.
+        """Replaces some codes by those of another picture.
 
             mixed_i = alpha * reference_i + (1 - alpha) * w_plus_i   for i in layers
 
         Args:
-            w_plus: codes (N, n_styles, style_dim) to keep elsewhere.
-            reference: codes (N or 1, n_styles, style_dim) to take; None takes the average latent.
-            layers: which codes, 0 (coarse) to n_styles - 1 (fine).
-            alpha: how much of the reference.
+            w_plus: codes (N, n_styles, style_dim), which are kept outside `layers`.
+            reference: codes (N or 1, n_styles, style_dim) that replace them; None stands for the average latent.
+            layers: which codes are replaced, from 0 (coarse) to n_styles - 1 (fine).
+            alpha: the weight of the reference.
 
         Returns:
-            New codes (N, n_styles, style_dim); the arguments stay as they are.
+            New codes (N, n_styles, style_dim); the arguments are not changed.
 
         Raises:
-            PspkitError: codes of another shape, a layer that is not there, or an alpha that is no number.
+            PspkitError: codes have another shape, a layer does not exist, or alpha is not a number.
 
         Source: Richardson et al. 2021, section 3.2 and figure 4 (style mixing).
         """
@@ -197,11 +197,11 @@ class PSP(Pretrained, nn.Module):
         """Encode, mix, decode.
 
         Args:
-            x: as `encode`.
-            layers: codes to replace; none unless given.
-            inject: codes to put there, as `mix`'s reference.
-            alpha: as `mix`.
-            noise: as `decode`.
+            x: as `encode` takes it.
+            layers: which codes are replaced; none unless given.
+            inject: the codes that replace them, as `mix` takes its reference.
+            alpha: as `mix` takes it.
+            noise: as `decode` takes it.
 
         Returns:
             Pictures (N, 3, size, size), about [-1, 1].
@@ -211,12 +211,14 @@ class PSP(Pretrained, nn.Module):
 
 
 def mix_codes(w_plus: Tensor, reference: Tensor, layers: Sequence[int], alpha: float = 1.0) -> Tensor:
-    """`PSP.mix` where there are codes, but no model: of any number and length, the same for both."""
+    """As `PSP.mix`, but without a model: the codes may have any number and length, the same in both arguments."""
     check_number("alpha", alpha)
     n_styles, style_dim = w_plus.shape[1:]
     check_tensor("reference", reference, ("N or 1", n_styles, style_dim))
     if len(reference) not in (1, len(w_plus)):
-        raise PspkitError(f"reference: got {len(reference)} pictures' codes, needs 1 or {len(w_plus)}.")
+        raise PspkitError(
+            f"reference: got the codes of {len(reference)} pictures, needs those of 1 or of {len(w_plus)}."
+        )
     strange = [layer for layer in layers if layer not in range(n_styles)]
     if strange:
         raise PspkitError(f"layers: got {strange}, needs numbers from 0 to {n_styles - 1}.")
@@ -226,15 +228,15 @@ def mix_codes(w_plus: Tensor, reference: Tensor, layers: Sequence[int], alpha: f
 
 
 def load_decoder(path: str | Path, device: str | torch.device = "cpu") -> tuple[AnyDecoder, Tensor | None]:
-    """The decoder in a weights file, whichever kind it is, and the average latent that is stored beside it, if any.
+    """Loads a decoder of any kind, and the average latent if one is stored beside it.
 
     Args:
-        path: as `read_checkpoint`; of a PSP the decoder alone is taken. Or the name of a registered decoder, which is
-            then built with the defaults of its constructor.
+        path: as `read_checkpoint` takes it; of a PSP only the decoder is loaded. Or the name of a registered decoder,
+            which is then built with the defaults of its constructor.
         device: where the decoder is put.
 
     Raises:
-        CheckpointError: damaged, foreign, unsafe, or without a decoder.
+        CheckpointError: the file is damaged, foreign or unsafe, or holds no decoder.
     """
     if str(path) in DECODERS and not os.path.exists(path):
         return DECODERS[str(path)]().to(device).eval(), None
@@ -242,7 +244,7 @@ def load_decoder(path: str | Path, device: str | torch.device = "cpu") -> tuple[
 
 
 def load_encoder(path: str | Path, device: str | torch.device = "cpu") -> AnyEncoder:
-    """The encoder in a weights file, whichever kind it is; otherwise as `load_decoder`."""
+    """Loads an encoder of any kind; otherwise as `load_decoder`."""
     return _load_part(path, "encoder", ENCODERS, device)[0]
 
 
@@ -253,18 +255,19 @@ def _load_part(
     config = type(getattr(checkpoint.config, role, checkpoint.config))
     if config not in {cls.config_type for cls in table.values()}:
         raise CheckpointError(
-            f"{path}: holds the weights of {checkpoint.class_name}, and no {role}. Give a file of one, or of a PSP."
+            f"{path}: it holds the weights of {checkpoint.class_name}, and no {role}. Give a file that holds one, or a"
+            " PSP."
         )
     return CLASSES[config].from_pretrained(path, device), checkpoint.latent_avg
 
 
 def estimate_latent_avg(decoder: AnyDecoder, n_samples: int = 4096, seed: int = 0) -> Tensor:
-    """The average w of a decoder, from its mapping network.
+    """Estimates the average w of a decoder from random z.
 
     Args:
-        decoder: its `mapping` and its `style_dim` are used.
-        n_samples: z that are drawn.
-        seed: of the draw, on the CPU, so that every device gives the same average.
+        decoder: only its `mapping` and its `style_dim` are used.
+        n_samples: how many z are drawn.
+        seed: seed of z, which are drawn on the CPU, so that every device gives the same average.
 
     Returns:
         (style_dim,), on the decoder's device.

@@ -8,3 +8,5 @@ def take(codes, other, first):
 
 
 recolour = range(7, 16)
+
+costs = {"most": "middle", "least": "fine"}

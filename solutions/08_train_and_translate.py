@@ -9,3 +9,6 @@ def keep_known(source, result):
 def go_on(stopped, save_every):
     repeated = stopped % save_every
     return stopped - repeated, repeated
+
+
+by_l2 = {"nearest": "predicted", "farthest": "one draw"}

@@ -1,4 +1,4 @@
-"""Messages: what they show of names and values from anywhere, and the check of numbers."""
+"""Messages: what they show of names and values from anywhere, and the checks of numbers and choices."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pspkit import PspkitError
-from pspkit.errors import check_name, check_number, in_short, shown
+from pspkit.errors import check_choice, check_name, check_number, check_registered, in_short, shown
 
 UNSHOWN = ["\n", "\r", "\x00", "\x1b[31m", "\x7f", "\x9b", "\u2028", "\u202e", "\udcff"]
 
@@ -57,3 +57,13 @@ def test_numbers_of_every_library_pass():
 
 def test_long_values_are_cut():
     assert len(in_short("x" * 10**6)) == 80
+
+
+def test_a_misspelt_name_is_answered_with_the_one_that_was_meant():
+    for check in (check_choice, check_registered):
+        with pytest.raises(PspkitError, match=r"needs one of 'sketch', 'encode'\. Did you mean 'sketch'\?"):
+            check("task", "sketh", ("sketch", "encode"))
+        for value in ("toonify", 3, None):
+            with pytest.raises(PspkitError) as error:
+                check("task", value, ("sketch", "encode"))
+            assert "Did you mean" not in str(error.value)

@@ -124,7 +124,7 @@ def test_the_average_is_estimated_where_none_is_given(psp):
 
 
 def test_an_encoder_for_another_decoder_is_refused(psp):
-    with pytest.raises(PspkitError, match=r"makes 6 codes of length 64, the decoder takes 4 of .*n_styles=4"):
+    with pytest.raises(PspkitError, match=r"predicts 6 codes of length 64, and the decoder takes 4 of .*n_styles=4"):
         PSP(psp.encoder, Generator(8, 64, 2))
 
 
@@ -146,7 +146,7 @@ def test_codes_of_another_space_are_refused(psp):
 def test_a_layer_that_is_not_there_is_refused(psp):
     with pytest.raises(PspkitError, match=r"layers: got \[6\], needs numbers from 0 to 5"):
         psp.mix(torch.zeros(1, 6, 64), None, (5, 6))
-    with pytest.raises(PspkitError, match="reference: got 3 pictures' codes, needs 1 or 2"):
+    with pytest.raises(PspkitError, match="reference: got the codes of 3 pictures, needs those of 1 or of 2"):
         psp.mix(torch.zeros(2, 6, 64), torch.zeros(3, 6, 64), (0,))
 
 

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from pspkit.errors import PspkitError
 from pspkit.losses import perceptual
-from pspkit.models import face_parser, mobile_facenet, mobile_stylegan
+from pspkit.models import mobile_facenet, mobile_stylegan
+from pspkit.models.faces import parser as face_parser
 from pspkit.storage.assets import fetch
 from pspkit.storage.tfjs import GRAPH, read_constants
 
@@ -42,7 +43,11 @@ TREES = {  # folder: which of its files
 }
 WEIGHTS = ("heads-encode", "heads-identity", "heads-plain-64", "heads-toon-64")  # what a training starts from
 DIRECTIONS = "data/weights/heads-directions.safetensors"
-PACKAGES = ("lpips", "pytorch-optimizer")  # pure Python; what they need in turn comes with PyTorch's own machines
+PACKAGES = (
+    "lpips",
+    "pytorch-optimizer",
+    "shtab",
+)  # pure Python; what they need in turn comes with PyTorch's own machines
 
 
 def bundle(folder: Path) -> int:

@@ -70,7 +70,7 @@ def write_overview() -> None:
         "The networks of the rendered heads are trained from scratch on `pspkit.data.heads`, by `make weights`; they"
         " are free of other rights, and the MIT licence holds. Those of photographed faces, at the end, descend from"
         " the weights of others, which their sections name. This page is written from the cards by"
-        " `python -m tools.weights` and the programs `tools.store_…` of those.",
+        " `python -m tools.weights` and the programs of `tools.store`.",
         "",
     ]
     for name in (*ORIGINS, *FACES):

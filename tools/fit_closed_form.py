@@ -28,7 +28,8 @@ from pspkit.models.mobile_facenet import load_mobile_facenet, load_mobile_facene
 from pspkit.models.mobile_stylegan import MobileStyleGAN, load_mobile_stylegan
 from pspkit.psp import estimate_latent_avg
 from pspkit.storage.checkpoints.files import write_text
-from tools.train_faces import decode_full, decode_preview, describe
+from tools.faces.decoding import decode_full, decode_preview
+from tools.faces.meter import describe
 
 SIDE = 128  # pixels that the encoder reads
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)

@@ -22,8 +22,7 @@ from tools.measuring import (
 
 PLAIN, TOON, IDENTITY = "heads-plain-64", "heads-toon-64", "heads-identity"
 # Of photographed faces. They have programs of their own, which write their cards: `tools.fit_preview`, `train_faces`,
-# `train_face_tasks` and `fit_closed_form` with their `tools.store_…`, and `tools.store_directions`. `make weights`
-# leaves them as they are.
+# `train_face_tasks` and `fit_closed_form`, and those of `tools.store`. `make weights` leaves them as they are.
 FACES_PREVIEW, FACES_ENCODE, FACES_CLOSED_FORM = "faces-preview", "faces-encode", "faces-closed-form"
 FACES_DIRECTIONS = "faces-directions"
 FACE_TASKS = ("restore", "sketch", "segmentation", "frontalize")

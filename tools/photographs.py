@@ -8,7 +8,8 @@
 skimage/data/astronaut.png of scikit-image's wheel; each as the picture comes and aligned. `list` writes
 data/photographs.json; FOLDER holds `london` and `portraits`, which `data/README.md` says where to get. `check` aligns
 all of them, pastes the decoder's mean face into each, and prints how many were found, stand upright, and kept every
-pixel outside the mask.
+pixel outside the mask. Where the eyes of a turned head are not level, its mouth leans the other way: FFHQ's rule takes
+the mean of both.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ from pspkit.data.faces.known import RECORD
 from pspkit.data.faces.photographs import is_kept
 from pspkit.data.pictures import open_picture
 from pspkit.inference.paste import Placement, face_mask, paste_back
-from pspkit.models.face_parser import FaceParser, load_face_parser
+from pspkit.models.faces.parser import FaceParser, load_face_parser
 from pspkit.models.mobile_stylegan import load_mobile_stylegan
 from pspkit.psp import estimate_latent_avg
 from pspkit.storage.atomic import replacing
@@ -106,6 +107,8 @@ def check(folder: str) -> None:
     face = F.adaptive_avg_pool2d(face, 256)[0].clamp(-1, 1)
     for name in ("london", "portraits"):
         files = sorted(Path(folder, name).glob("*.jpg"))
+        if not files:
+            continue
         tilts, outside = {}, {}
         for number, file in enumerate(tqdm(files, name, unit="picture", disable=None)):
             photo = open_picture(file).as_subclass(torch.Tensor)
@@ -117,6 +120,10 @@ def check(folder: str) -> None:
             tilts[file.name] = tilt(finder(placement.cut(512)))
             # By the landmarks' outline; every tenth by the parser, which takes most of the time.
             outside[file.name] = changed_outside(placement, face, None if number % PARSED else parser)
+            if tilts[file.name] > LEVEL or outside[file.name]:
+                print(
+                    f"{file.name}: {tilts[file.name]:.1f} degrees, {outside[file.name]} pixels changed outside the mask"
+                )
         level = [name for name, angle in tilts.items() if angle <= LEVEL]
         clean = [name for name, count in outside.items() if not count]
         print(f"{name}: {len(files)} photographs, a face found in {len(tilts)}")

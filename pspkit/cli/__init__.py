@@ -6,6 +6,8 @@ import re
 import sys
 from collections.abc import Sequence
 
+import shtab
+
 from pspkit import PspkitError, __version__
 from pspkit.cli import (
     align,
@@ -14,6 +16,7 @@ from pspkit.cli import (
     course,
     decode,
     directions,
+    doctor,
     edit,
     evaluate,
     export,
@@ -34,7 +37,7 @@ from pspkit.errors import UnregisteredError, check_name, shown
 
 COMMANDS = (
     *(inspect, assets, render, pairs, labels, align, train, train_decoder, train_identity, directions),
-    *(translate, mix, edit, animate, project, decode, evaluate, export, course),
+    *(translate, mix, edit, animate, project, decode, evaluate, export, course, doctor),
 )
 # Memory for a map of 1024 px costs as much as the arithmetic on it; less in huge pages. Torch reads this once.
 HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}
@@ -95,6 +98,7 @@ def _as_option(error: PspkitError, arguments: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pspkit", description=__doc__)
     parser.add_argument("--version", action="version", version=f"pspkit {__version__}")
+    shtab.add_argument_to(parser, help="print what lets this shell complete pspkit's commands and options")
     plugins.add(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pspkit.cli.output import check_new
 from pspkit.cli.parsing import LAYERS, add_command, add_device, add_model, add_overwrite, add_people
 from pspkit.errors import PspkitError
+from pspkit.storage.atomic import check_kept
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -31,7 +32,6 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--step",
         type=float,
         nargs=2,
-        default=(-1.0, 1.0),
         metavar=("A", "B"),
         help="along the direction, from A to B and back (default: -1 1)",
     )
@@ -56,13 +56,18 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _animate(arguments: argparse.Namespace) -> None:
     from pspkit.device import choose_device
     from pspkit.inference.animate import animate, check_animation, journey
+    from pspkit.inference.codes import split_row
     from pspkit.inference.directions import load_direction
     from pspkit.inference.edit import read_people
 
     check_animation(arguments.out, arguments.fps, arguments.size)
     check_new(arguments.out, arguments.overwrite)
+    check_kept(arguments.out, *(split_row(photo)[0] for photo in arguments.photos), arguments.model)
     if arguments.direction is None and len(arguments.photos) < 2:
         raise PspkitError("--direction: none is given, and one face alone does not move. Give one, or further faces.")
+    for name in ("step", "layers"):
+        if getattr(arguments, name) is not None and arguments.direction is None:
+            raise PspkitError(f"--{name}: is about a direction, and there is none. Add --direction NAME.")
     people = read_people(
         arguments.photos,
         arguments.domain,
@@ -77,6 +82,6 @@ def _animate(arguments: argparse.Namespace) -> None:
     for remark in people.remarks:
         print(remark)
     count = round(arguments.seconds * arguments.fps)
-    codes = journey(people.codes, count, way, tuple(arguments.step), arguments.layers)
+    codes = journey(people.codes, count, way, tuple(arguments.step or (-1.0, 1.0)), arguments.layers)
     animate(people.decoder, codes, arguments.out, fps=arguments.fps, side=arguments.size, preview=arguments.preview)
     print(arguments.out)

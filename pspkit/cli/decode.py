@@ -60,7 +60,13 @@ def _decode(arguments: argparse.Namespace) -> int:
         way = load_direction(arguments.direction, decoder, arguments.domain, remarks)
         move = way * (1.0 if arguments.step is None else arguments.step)
     summary = decode_files(
-        decoder, arguments.codes, arguments.out, overwrite=arguments.overwrite, batch=arguments.batch, move=move
+        decoder,
+        arguments.codes,
+        arguments.out,
+        overwrite=arguments.overwrite,
+        batch=arguments.batch,
+        move=move,
+        kept=(arguments.model,),
     )
     if move is not None:
         summary.remark(Path(arguments.direction), remarks)

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from pspkit.cli.output import check_kept
 from pspkit.cli.parsing import add_command
 from pspkit.errors import PspkitError
+from pspkit.storage.atomic import check_kept
 
 COUNTS = {"heads": 128, "faces": 1000}
 
@@ -51,6 +51,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _directions(arguments: argparse.Namespace) -> None:
     if arguments.domain not in COUNTS:
         raise PspkitError(f"--domain: got {arguments.domain!r}, and directions are found for heads and faces alone.")
+    if arguments.domain == "faces" and arguments.measured and arguments.measured.exists():
+        for name in ("count", "seed"):
+            if getattr(arguments, name):
+                raise PspkitError(f"{name}: {arguments.measured} holds faces already. Leave it out, or name another.")
     if arguments.count is None:
         arguments.count = COUNTS[arguments.domain]
     if arguments.count < 1:
@@ -103,6 +107,7 @@ def _find_those_of_faces(arguments: argparse.Namespace) -> None:
     least = 100
     if arguments.count < least:
         raise PspkitError(f"count: got {arguments.count}, needs at least {least} faces for a fit.")
+    check_kept(arguments.out, arguments.measured)
     decoder = find_decoder("faces", "encode", device=arguments.device)
     meter, pencil = FaceMeter(), Pencil(decoder)
     if arguments.measured and arguments.measured.exists():

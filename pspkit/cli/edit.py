@@ -56,11 +56,13 @@ def _edit(arguments: argparse.Namespace) -> None:
 
     from pspkit.device import choose_device
     from pspkit.inference import draw
-    from pspkit.inference.directions import load_direction
+    from pspkit.inference.codes import split_row
+    from pspkit.inference.directions import load_direction, split_direction
     from pspkit.inference.edit import move, read_people
     from pspkit.inference.paste import Paster
 
-    check_free(arguments)
+    way_file, _ = split_direction(arguments.direction)
+    check_free(arguments, split_row(arguments.photo)[0], arguments.model, way_file)
     if arguments.paste and arguments.side_by_side:
         raise PspkitError("--paste: --side-by-side has no place for a whole photograph. Leave one of them out.")
     people = read_people(

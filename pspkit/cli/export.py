@@ -1,4 +1,4 @@
-"""`export`: a trained model as an ONNX file."""
+"""`export`: a trained model as a file that needs no pspkit."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ from pathlib import Path
 from pspkit.cli.output import check_new
 from pspkit.cli.parsing import add_command, add_overwrite, add_task
 from pspkit.errors import PspkitError, check_choice
+from pspkit.storage.atomic import check_kept
 
 MIT = "MIT"
 OF_FACES = (
@@ -21,9 +22,10 @@ def add(commands: argparse._SubParsersAction) -> None:
         commands,
         "export",
         _export,
-        "write a model as an ONNX file, for programs without PyTorch",
+        "write a model as a file for other programs: ONNX, or torch.export",
         """Writes a trained model, or a part of it, as an ONNX file, runs the file by onnxruntime, and prints how its
-        results and its time compare with PyTorch's. Sizes, ranges and licence stand in the file's metadata.
+        results and its time compare with PyTorch's. Sizes, ranges and licence stand in the file's metadata. With
+        --to torch it is a program of torch.export, which torch.export.load reads where there is PyTorch but no pspkit.
 
         psp takes a picture (sketch, label map) and gives its W+ codes and the model's answer; encoder gives the codes
         alone; decoder takes codes; preview takes codes and gives a small picture, where the decoder has one.
@@ -35,6 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         [
             "pspkit export --task sketch --out sketch.onnx",
             "pspkit export runs/sketch --task sketch --part encoder --precision int8 --out encoder.onnx",
+            "pspkit export --to torch --part encoder --out encoder.pt2",
             "pspkit export --domain faces --part preview --precision float16 --out preview.onnx",
         ],
     )
@@ -43,28 +46,31 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     export.add_argument("--domain", default="heads", help="heads (default) or faces: whose model, and whose examples")
     add_task(export)
-    export.add_argument("--to", default="onnx", help="the format: onnx (default), there is no other")
+    export.add_argument("--to", default="onnx", help="the format: onnx (default) or torch, in float32")
     export.add_argument("--part", default="psp", help="psp (default), encoder, decoder or preview")
     export.add_argument("--precision", default="float32", help="float32 (default), float16 or int8")
     export.add_argument(
         "--batch", type=int, metavar="N", help="make the file for exactly N inputs at once (default: any number)"
     )
-    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, an .onnx")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write, an .onnx or .pt2")
     add_overwrite(export)
 
 
 def _export(arguments: argparse.Namespace) -> None:
     from pspkit.inference import find_psp
-    from pspkit.inference.export import export
+    from pspkit.inference.export import FORMATS, export
     from pspkit.inference.models import find_identity
 
-    check_choice("to", arguments.to, ("onnx",))
-    if arguments.out.suffix != ".onnx":
-        raise PspkitError(f"--out: got {arguments.out}, needs a name that ends in .onnx.")
+    check_choice("to", arguments.to, tuple(FORMATS))
+    if arguments.out.suffix != FORMATS[arguments.to]:
+        raise PspkitError(f"--out: got {arguments.out}, needs a name that ends in {FORMATS[arguments.to]}.")
     check_new(arguments.out, arguments.overwrite)
+    if arguments.path and not arguments.path.is_dir():  # no file of a model's folder ends in .onnx
+        check_kept(arguments.out, arguments.path)
     verdict = export(
         find_psp(arguments.domain, arguments.task, arguments.path, "cpu"),
         arguments.out,
+        to=arguments.to,
         part=arguments.part,
         precision=arguments.precision,
         batch=arguments.batch,

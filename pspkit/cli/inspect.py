@@ -15,16 +15,20 @@ def add(commands: argparse._SubParsersAction) -> None:
         "say what a weights file is, what it holds and whether it will load",
         """Says what a weights file is, what it holds, and by which call it will load. Nothing that the file brings is
         run. The exit code is 1 where it will not load.""",
-        ["pspkit inspect psp_ffhq_encode.pt", "pspkit inspect runs/sketch/best"],
+        ["pspkit inspect psp_ffhq_encode.pt", "pspkit inspect runs/sketch"],
     )
     inspect.add_argument(
-        "file", type=Path, metavar="FILE", help="a file of pspkit or of the reference, or a folder of save_pretrained"
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a file of pspkit or of the reference, a folder of save_pretrained, or that of a training",
     )
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from pspkit.inference.inspect import inspect_checkpoint
 
-    inspection = inspect_checkpoint(arguments.file)
+    models = [arguments.file / name for name in ("best", "last")]  # of a training
+    inspection = inspect_checkpoint(next((model for model in models if model.is_dir()), arguments.file))
     print(inspection)
     return 0 if inspection.loads else 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pspkit.cli.output import report
 from pspkit.cli.parsing import add_command, add_overwrite
+from pspkit.storage.atomic import check_kept
 
 SHOWN = 8  # maps in the preview
 
@@ -49,6 +50,8 @@ def _labels(arguments: argparse.Namespace) -> int:
     from pspkit.data.tasks import get_task
     from pspkit.inference.label_files import convert_labels
 
+    if arguments.preview:
+        check_kept(arguments.preview, *arguments.files)
     summary = convert_labels(arguments.files, arguments.out, order=arguments.label_order, overwrite=arguments.overwrite)
     if arguments.preview and summary.written:
         import torch

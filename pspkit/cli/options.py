@@ -17,7 +17,8 @@ from pspkit.errors import PspkitError
 if TYPE_CHECKING:
     from pspkit.training import Report, Trainer
 
-INPUTS = ("source", "target", "decoder", "identity", "encoder", "moco", "start")  # options that name what is read
+# Options that name what is read.
+INPUTS = ("source", "target", "validation", "validation_target", "decoder", "identity", "encoder", "moco", "start")
 INTERRUPTED = 130  # the exit code, as shells give it
 Config = TypeVar("Config")
 Texts = Mapping[str, str]  # by a field's name; a field of a nested configuration has that one's name before its own
@@ -86,7 +87,7 @@ def begun_with(arguments: argparse.Namespace, kind: str, config: type[Config]) -
     out = Path(os.path.realpath(arguments.out))
     for name in INPUTS:
         given = getattr(arguments, name, None)
-        if given and os.path.exists(given):
+        if isinstance(given, str | Path) and os.path.exists(given):  # validation may be a number
             place = os.path.realpath(given)
             if out.is_relative_to(place) or Path(place).is_relative_to(out):
                 raise PspkitError(f"{arguments.out}: lies in {given}, or the other way round. Name another folder.")
@@ -115,6 +116,8 @@ def follow(trainer: "Trainer", arguments: argparse.Namespace, introduction: Call
     say = tqdm.write if trainer.machine.main else lambda *_: None
     if arguments.resume:
         trainer.resume()
+        if trainer.step >= trainer.pace.steps:
+            say(f"This training is finished: it took all of its {trainer.pace.steps} steps.")
     for line in introduction():
         say(line)
     with interrupts_stop(trainer) as interrupted:

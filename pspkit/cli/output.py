@@ -1,7 +1,6 @@
 """What the commands print and write at their end."""
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pspkit.errors import PspkitError
+from pspkit.storage.atomic import check_kept
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,24 +52,6 @@ def one_face(decoder: "AnyDecoder", file: str) -> "Tensor":
     for remark in remarks:
         print(f"note: {remark}: {file}")
     return codes
-
-
-def check_kept(out: Path, *inputs: Path | str | None) -> None:
-    """Refuses a file that would replace an input, or a file in a folder that is one.
-
-    Args:
-        out: the file that is to be written.
-        inputs: files and folders that are read; None for those that are not given.
-
-    Raises:
-        PspkitError: names the file.
-    """
-    if not os.path.lexists(out):
-        return
-    place = Path(os.path.realpath(out))
-    for given in filter(None, inputs):
-        if place.is_relative_to(os.path.realpath(given)):
-            raise PspkitError(f"{out}: is read, or lies in a folder that is, and would be replaced. Name another file.")
 
 
 def check_new(path: Path, overwrite: bool) -> None:

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pspkit.cli.output import check_kept, plain_warnings
+from pspkit.cli.output import plain_warnings
 from pspkit.cli.parsing import add_command
+from pspkit.storage.atomic import check_kept
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,10 +5,10 @@ import errno
 import math
 import os
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from pspkit.errors import check_number, in_short
+from pspkit.errors import PspkitError, check_number, in_short
 
 TASK_NAMES = "encode, frontalize, sketch, segmentation, super_resolution, colorize, inpaint or toonify"
 LAYERS = "coarse (0-2: pose and shape), middle (3-6: features), fine (7 on: colours and texture), or a list as 0-3,8"
@@ -56,7 +56,7 @@ def add_command(
         epilog="\n  ".join(["for example:", *examples]) if examples else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(handler=handler)
+    parser.set_defaults(handler=handler, command=parser)
     for kind, read in ((int, whole_number), (float, real_number), (Path, path)):
         parser.register("type", kind, read)
     return parser
@@ -116,6 +116,22 @@ def check_numbers(arguments: argparse.Namespace) -> None:
                 low, high, unit = RANGES.get(name, (0, math.inf, ""))
                 if number != high:  # infinity: the default of minutes
                     check_number(f"--{name.replace('_', '-')}", number, low, high, unit=unit)
+
+
+def check_used(arguments: argparse.Namespace, used: Collection[str], why: str) -> None:
+    """Refuses every option that was given and would be ignored.
+
+    Args:
+        arguments: of a command.
+        used: the options that mean something, by their names in `arguments`.
+        why: the others do not, such as "does not go together with --frames".
+
+    Raises:
+        PspkitError: names the option.
+    """
+    for name, value in vars(arguments).items():
+        if name not in used and value and value != arguments.command.get_default(name):
+            raise PspkitError(f"--{name.replace('_', '-')}: {why}. Leave one of them out.")
 
 
 def add_group(commands: argparse._SubParsersAction, name: str, summary: str) -> argparse._SubParsersAction:

@@ -33,8 +33,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _project(arguments: argparse.Namespace) -> None:
     from pspkit.device import choose_device
     from pspkit.inference import find_parts, project_file
+    from pspkit.inference.codes import split_row
 
-    check_free(arguments, arguments.file, arguments.model)
+    start = arguments.start and split_row(arguments.start)[0]
+    check_free(arguments, arguments.file, start, arguments.model)
     psp, decoder = find_parts(arguments.domain, "encode", arguments.model)
     (psp or decoder).to(choose_device(arguments.device))
     begin = one_face(decoder, arguments.start) if arguments.start else None

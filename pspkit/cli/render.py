@@ -26,11 +26,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--yaw", type=float, metavar="DEG", help="turn all heads alike: -60 to 60, positive to the right"
     )
     render.add_argument("--same-identity", action="store_true", help="one person in N scenes")
+    render.add_argument("--overwrite", action="store_true", help="write into DIR even if it holds something")
 
 
 def _render(arguments: argparse.Namespace) -> None:
     from pspkit.data.heads import export, sample_factors
+    from pspkit.errors import PspkitError
 
+    if not arguments.overwrite and arguments.out.is_dir() and any(arguments.out.iterdir()):
+        raise PspkitError(f"{arguments.out}: holds something already. Name another folder, or add --overwrite.")
     factors = sample_factors(arguments.count, arguments.seed, views=arguments.count if arguments.same_identity else 1)
     if arguments.yaw is not None:
         factors = factors.replace(yaw=arguments.yaw)

@@ -32,6 +32,7 @@ RUN_OPTIONS = {
 }
 SWITCHES = ("from_photograph",)
 FILES = ("decoder", "identity", "encoder", "moco", "source", "target", "validation_target")
+OF_FOLDERS = ("validation_target", "group_by", "fit", "on_bad_image")
 TEXTS = {
     "steps": "steps in all",
     "batch": "pairs that a process sees at once",
@@ -106,6 +107,9 @@ def _train(arguments: argparse.Namespace) -> int:
     if isinstance(arguments.validation, str) and arguments.validation != "none":
         arguments.validation = str(Path(arguments.validation).resolve())
     run = replace(run, **given, training=with_options(run.training, arguments))
+    for name in OF_FOLDERS:
+        if getattr(run, name) != getattr(Run, name) and not run.source:
+            raise PspkitError(f"{name}: is about a folder of your own, and there is none. Add --source DIR.")
     with plain_warnings():
         trainer = run.trainer(arguments.out, arguments.device)
 

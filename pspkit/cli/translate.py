@@ -15,6 +15,7 @@ from pspkit.cli.parsing import (
     add_model,
     add_overwrite,
     add_save_codes,
+    check_used,
 )
 from pspkit.errors import AssetError, PspkitError, check_choice
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from pspkit.inference.results import Summary
     from pspkit.inference.runtime import OnnxPSP
     from pspkit.psp import PSP
+
+OF_FRAMES = ("files", "task", "domain", "model", "decoder", "out", "from_photograph", "aligned", "fit", "frames")
+OF_FRAMES += ("overwrite", "batch", "device")
+NOT_EXPORTED = ("variants", "refine", "tune", "iterations", "decoder", "frames", "device")
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -126,7 +131,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     translate.add_argument(
         "--frames",
         action="store_true",
-        help="every frame of animated pictures, into NAME.webp; leaves out still ones",
+        help="every frame of animated pictures as it comes, neither aligned nor refined, into NAME.webp; leaves out"
+        " still ones",
     )
     translate.add_argument("--side-by-side", action="store_true", help="source and answers in one picture")
     translate.add_argument(
@@ -141,12 +147,17 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _translate(arguments: argparse.Namespace) -> int:
+    from pspkit.data.tasks import MASKS
     from pspkit.domains import get_domain
     from pspkit.inference import translate
 
+    if arguments.frames:
+        check_used(arguments, OF_FRAMES, "does not go together with --frames")
     for name in ("layers", "alpha"):
         if getattr(arguments, name) is not None and not arguments.variants:
             raise PspkitError(f"--{name}: is about variants, and there are none. Add --variants N.")
+    if arguments.seed and not arguments.variants and arguments.mask not in MASKS:
+        raise PspkitError("--seed: is about variants and masks that are drawn, and there are none. Leave it out.")
     if arguments.face is not None and (arguments.aligned or arguments.domain != "faces"):
         raise PspkitError("--face: is about faces that are looked for, and none are. Leave it out.")
     psp = _model(arguments)
@@ -180,6 +191,7 @@ def _translate(arguments: argparse.Namespace) -> int:
         from_photograph=arguments.from_photograph,
         iterations=arguments.iterations,
         fit=arguments.fit,
+        kept=(arguments.model, arguments.decoder),
     )
     return report(summary, arguments.out)
 
@@ -192,7 +204,7 @@ def _model(arguments: argparse.Namespace) -> "PSP | OnnxPSP":
         return find_psp(arguments.domain, arguments.task, arguments.model, arguments.device, arguments.decoder)
     if arguments.model is None:
         raise PspkitError("--runtime: onnx runs a file. Make one by `pspkit export`, and name it with --model.")
-    for name in ("variants", "refine", "tune", "decoder", "frames"):
+    for name in NOT_EXPORTED:
         if getattr(arguments, name):
             raise PspkitError(f"--{name}: is not in an exported file. Leave it out, or leave out --runtime.")
     from pspkit.inference.runtime import OnnxPSP  # it takes the time that onnx needs to be imported
@@ -203,9 +215,6 @@ def _model(arguments: argparse.Namespace) -> "PSP | OnnxPSP":
 def _frames(psp: "PSP", arguments: argparse.Namespace) -> "Summary":
     from pspkit.inference import translate_frames
 
-    for name in ("variants", "refine", "side_by_side", "save_codes", "factor", "mask", "iterations"):
-        if getattr(arguments, name):
-            raise PspkitError(f"--{name.replace('_', '-')}: does not go together with --frames. Leave one of them out.")
     return translate_frames(
         psp,
         arguments.files,
@@ -214,6 +223,8 @@ def _frames(psp: "PSP", arguments: argparse.Namespace) -> "Summary":
         overwrite=arguments.overwrite,
         batch=arguments.batch,
         fit=arguments.fit,
+        from_photograph=arguments.from_photograph,
+        kept=(arguments.model, arguments.decoder),
     )
 
 

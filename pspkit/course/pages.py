@@ -2,17 +2,22 @@
 
 import os
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from copy import copy
+from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import jinja2
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from latex2mathml.converter import convert as tex_to_mathml
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
+from PIL import Image
 
 from pspkit.errors import PspkitError
 from pspkit.storage.checkpoints.files import write_bytes, write_text
@@ -21,9 +26,12 @@ TEMPLATES = Path(__file__).with_name("templates")
 INDEX = "index.html"
 # What a name begins with; every other notebook is no part of the course's text.
 LESSON, APPENDIX = re.compile(r"\d\d_"), re.compile(r"A\d_")
-LOADERS = "script, link, iframe, object, embed, [srcset], [src]:not([src^='data:'])"
+LOADERS = "script, link:not([href^='data:']), iframe, object, embed, [srcset], [src]:not([src^='data:'])"
 ANCHOR = re.compile(r'(<h\d[^>]* id="|class="anchor-link" href="#)([^"]*)"')
 ID = re.compile(r'\bid="([^"]+)"')
+PICTURE = re.compile(r'src="data:image/(?:webp|png|jpeg);base64,([^"]+)"')
+OPEN = re.compile(r"\s*</?details")
+TIME = re.compile(r"\*\*Time\*\* ([^\n]+?)\.?$", re.MULTILINE)  # of a notebook's second cell
 LOADED = re.compile(r"@import|url\((?!['\"]?(?:data:|#))")  # of a style sheet
 
 
@@ -76,7 +84,8 @@ def render(notebooks: dict[Path, NotebookNode], out: Path, live: Sequence[Path] 
             number = lessons.index(path)
             resources["before"] = [entries[lesson] for lesson in lessons[:number][-1:]]
             resources["after"] = [entries[lesson] for lesson in lessons[number + 1 :][:1]]
-        write(path, exporter.from_notebook_node(notebook, resources)[0])
+        html = exporter.from_notebook_node(notebook, resources)[0]
+        write(path, html.replace("<!-- contents -->", _contents(html)))
     for file in documents:  # grows while they are written
         if file.suffix == ".md":
             html = ANCHOR.sub(_as_on_github, _to_html(file.read_text(encoding="utf-8"), file.parent))
@@ -88,7 +97,8 @@ def render(notebooks: dict[Path, NotebookNode], out: Path, live: Sequence[Path] 
     groups: dict[str, list] = {"lessons": [], "appendices": [], "others": [], "live": [page.name for page in live]}
     for path, entry in entries.items():
         group = "lessons" if path in lessons else "appendices" if APPENDIX.match(path.name) else "others"
-        groups[group].append(entry)
+        time = TIME.search(notebooks[path].cells[1].source) if len(notebooks[path].cells) > 1 else None
+        groups[group].append((*entry, time[1] if time else "", _thumbnail(notebooks[path])))
     write_text(index, templates.get_template("index.html.j2").render(groups))
     if faults := find_faults([*written, index], out):
         raise PspkitError("\n".join([f"{out}: the pages have faults; correct the notebooks.", *faults]))
@@ -127,10 +137,39 @@ def find_faults(pages: list[Path], folder: Path) -> list[str]:
                 there = anchors.get(target, set()) & {url.fragment, unquote(url.fragment)}
             if not there:
                 faults.append(f"  {page.name}: leads nowhere: {link['href']}")
+        if any(not empty.get_text(strip=True) for empty in map(_without_summary, soup.find_all("details"))):
+            faults.append(f"  {page.name}: a <details> that holds nothing but its summary")
         loaded = [tag.get("src") or tag.get("data") or f"<{tag.name}>" for tag in soup.select(LOADERS)]
         loaded += LOADED.findall("".join(style.get_text() for style in soup.find_all("style")))
         faults += [f"  {page.name}: would load {what[:80]}" for what in loaded]
     return faults
+
+
+def _without_summary(details: Tag) -> Tag:
+    details = copy(details)
+    for summary in details.find_all("summary"):
+        summary.decompose()
+    return details
+
+
+def _contents(html: str) -> str:
+    """The sections of a page as links, for its margin."""
+    headings = BeautifulSoup(html, "html.parser").find_all("h2", id=True)
+    return "".join(f'<a href="#{h["id"]}">{escape(h.get_text().removesuffix("¶"))}</a>' for h in headings)
+
+
+def _thumbnail(notebook: NotebookNode) -> str:
+    """The first picture of a notebook after its map, small, as an address; empty where it has none."""
+    shown = [
+        output.get("data", {}).get("text/html", "") for cell in notebook.cells for output in cell.get("outputs", [])
+    ]
+    found = [picture for html in shown for picture in PICTURE.findall(html)]
+    if len(found) < 2:
+        return ""
+    small, packed = Image.open(BytesIO(b64decode(found[1]))).convert("RGB"), BytesIO()
+    small.thumbnail((240, 180))
+    small.save(packed, "WEBP", quality=80)
+    return f"data:image/webp;base64,{b64encode(packed.getvalue()).decode()}"
 
 
 def _as_on_github(anchor: re.Match) -> str:
@@ -141,6 +180,10 @@ def _as_on_github(anchor: re.Match) -> str:
 
 class _MathMLRenderer(IPythonRenderer):
     """Formulas as MathML, which browsers draw themselves."""
+
+    def _html_embed_images(self, html: str) -> str:
+        """Leaves alone a `<details>` that goes on in Markdown, which would be closed at once."""
+        return html if OPEN.match(html) and "<img" not in html else super()._html_embed_images(html)
 
     def block_math(self, body: str) -> str:
         return tex_to_mathml(body, display="block")

@@ -114,7 +114,7 @@ def execute(path: Path, timeout: int = CELL_TIMEOUT) -> NotebookNode:
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
-    """Leaves in a notebook what readers need and a second run repeats, so that differences stay small.
+    """Keeps of a notebook what readers need and a second run repeats, so that differences stay small.
 
     Of the metadata remain the kernel's name and the cells' tags; of a widget, which is dead without its kernel, a
     line that says how to use it, and of a progress bar nothing; of an expected error, its name and message without the

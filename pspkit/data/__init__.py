@@ -1,1 +1,1 @@
-"""Pictures, films, label maps, folders of them, the tasks made from them, and rendered heads."""
+"""Pictures, films and label maps, folders of them, the tasks that are made from them, and rendered heads."""

@@ -1,4 +1,4 @@
-"""Moving pictures, written."""
+"""Writes moving pictures."""
 
 import io
 import math
@@ -16,35 +16,37 @@ from pspkit.storage.checkpoints.files import write_bytes
 
 FORMATS = (".gif", ".webp", ".mp4")
 QUALITY = 90  # of WebP
-PALETTE_FRAMES = 8  # from which a GIF's one palette is made, so that colours do not flicker
+PALETTE_FRAMES = 8  # A GIF's only palette is made from so many frames, so that its colours do not flicker.
 
 
 def check_film(path: Path) -> None:
     """Refuses a file that `save_film` could not write.
 
     Raises:
-        PspkitError: the name ends in no format of moving pictures, or .mp4 where ffmpeg is not installed.
+        PspkitError: the name has no ending of such a format, or it is .mp4 and ffmpeg is not installed.
     """
     if path.suffix.lower() not in FORMATS:
-        raise PspkitError(f"{path}: its name ends in no format of moving pictures. Name it .gif, .webp or .mp4.")
+        raise PspkitError(
+            f"{path}: its name has no ending of a format for moving pictures. Let it end in .gif, .webp or .mp4."
+        )
     if path.suffix.lower() == ".mp4" and not shutil.which("ffmpeg"):
         raise PspkitError(
-            f"{path}: an .mp4 is made by the program ffmpeg, which is not installed. Install it, or name the file .gif"
-            " or .webp."
+            f"{path}: an .mp4 is made by the program ffmpeg, which is not installed. Install it, or let the name end"
+            " in .gif or .webp."
         )
 
 
 def save_film(path: Path, frames: Sequence[Image.Image], pace: Sequence[float]) -> None:
-    """Writes frames one after another; .gif and .webp repeat without end.
+    """Writes frames as a film; .gif and .webp repeat without end.
 
     Args:
-        path: .gif, .webp, or .mp4, which needs the program ffmpeg.
-        frames: RGB, of one size; see `to_pil`.
-        pace: how long each is shown, milliseconds; an .mp4 shows all of them for the mean.
+        path: a file that ends in .gif, .webp, or .mp4, which needs the program ffmpeg.
+        frames: RGB images of the same size; see `to_pil`.
+        pace: how long each frame is shown, milliseconds; an .mp4 shows all of them for the mean time.
 
     Raises:
-        PspkitError: as `check_film`; or ffmpeg fails.
-        CheckpointError: the file could not be written; what stood there is untouched.
+        PspkitError: as `check_film`; also if ffmpeg fails.
+        CheckpointError: the file could not be written; an older one is kept.
     """
     check_film(path)
     ending, file = path.suffix.lower(), io.BytesIO()
@@ -71,5 +73,8 @@ def _encode_mp4(frames: Sequence[Image.Image], fps: float) -> bytes:
         done = subprocess.run(command, input=b"".join(frame.tobytes() for frame in frames), capture_output=True)
         if done.returncode:
             reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it does not say why"]
-            raise PspkitError(f"ffmpeg: could not make the .mp4 ({reason[0]}). Name the file .gif or .webp instead.")
+            raise PspkitError(
+                f"ffmpeg: it could not make the .mp4 ({reason[0]}). Let the name of the file end in .gif or .webp"
+                " instead."
+            )
         return file.read_bytes()

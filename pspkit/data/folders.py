@@ -1,4 +1,4 @@
-"""Folders of one's own pictures: listed, paired by name, checked before training starts, and read as pairs of a task.
+"""Folders of the user's pictures: listed, paired by name, checked before a training starts, and read as pairs.
 
 `data/PICTURES.md` is the table of what becomes of each kind of file.
 """
@@ -21,7 +21,7 @@ from pspkit.data.verdicts import find_bad_pictures
 from pspkit.errors import PspkitError, check_choice, check_number, shown, told_once
 
 CHOICES = ("stop", "skip")
-# What cameras, films and programs write, and Pillow does not read without plugins.
+# Endings of photographs, films and drawings that Pillow does not read without plugins.
 UNREAD = (
     *(".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".exr", ".hdr", ".jxl", ".svg"),
     *(".pdf", ".eps", ".xcf", ".psb", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".npy", ".zip"),
@@ -29,7 +29,7 @@ UNREAD = (
 
 
 class Pair(NamedTuple):
-    """Two files of one name; the target is the source where there is only one folder."""
+    """Two files of the same name; if there is only one folder, the target is the source."""
 
     name: str
     source: Path
@@ -37,17 +37,17 @@ class Pair(NamedTuple):
 
 
 def list_pictures(folder: Path | str) -> list[Path]:
-    """Every picture file below a folder, in the order of their names, hidden files and folders left out.
+    """Lists every picture file below a folder in the order of their names, without hidden files and folders.
 
     Raises:
         PspkitError: there is no such folder, or no picture in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise PspkitError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder'}.")
+        raise PspkitError(f"{folder}: {'it is a file, not a folder' if folder.exists() else 'no such folder'}.")
     found, seen = [], set()
     for parent, folders, files in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(parent)) in seen:  # a link that leads back
+        if (real := os.path.realpath(parent)) in seen:  # a link that leads back to a folder above
             folders.clear()
             continue
         seen.add(real)
@@ -58,13 +58,13 @@ def list_pictures(folder: Path | str) -> list[Path]:
         unread = count_unread([folder])
         also = f" {unread_in_words(unread)}" if unread else ""
         raise PspkitError(
-            f"{folder}: no pictures in it. Pillow's formats are read, such as .png, .jpg, .webp and .tif.{also}"
+            f"{folder}: it holds no pictures. Pillow's formats are read, such as .png, .jpg, .webp and .tif.{also}"
         )
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def count_unread(folders: Iterable[Path | str]) -> dict[str, int]:
-    """How many pictures and films in folders are of formats that are not read, by extension."""
+    """Counts, by extension, the pictures and films in folders whose formats are not read."""
     names = [
         name.lower()
         for folder in folders
@@ -80,35 +80,35 @@ def count_unread(folders: Iterable[Path | str]) -> dict[str, int]:
 
 
 def unread_in_words(unread: Mapping[str, int]) -> str:
-    """What `count_unread` found, for people."""
+    """Writes what `count_unread` found as a sentence."""
     counts = ", ".join(f"{count} {extension}" for extension, count in unread.items())
-    return f"left out, for their formats are not read: {counts}. Convert them to PNG or JPEG."
+    return f"left out, because their formats are not read: {counts}. Convert them to PNG or JPEG."
 
 
 def name_in(folder: Path, path: Path) -> str:
     """A file's path below a folder, without its extension."""
-    # One form for accented letters: macOS stores them in two parts, others in one.
+    # Accented letters get one form: macOS stores them in two parts, other systems in one.
     return unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
 
 
 def pictures_by_name(folder: Path) -> dict[str, Path]:
-    """Every picture file below a folder, under its `name_in` it.
+    """Every picture file below a folder by its name, as `name_in` gives it.
 
     Raises:
-        PspkitError: as `list_pictures`; two files share a name.
+        PspkitError: as `list_pictures`; also if two files share a name.
     """
     named: dict[str, Path] = {}
     for path in list_pictures(folder):
         twin = named.setdefault(name_in(folder, path), path)
         if twin is not path:
             raise PspkitError(
-                f"{shown(twin)} and {shown(path)} share a name, so neither can be paired. Keep one of them."
+                f"{shown(twin)} and {shown(path)} share a name, so that neither can be paired. Keep one of them."
             )
     return named
 
 
 def pair_by_name(source: Path | str, target: Path | str, on_bad_image: str = "stop") -> list[Pair]:
-    """Matches two folders by their files' paths without extension.
+    """Pairs the files of two folders by their paths without extension.
 
     Args:
         source: the folder of sources.
@@ -127,38 +127,40 @@ def pair_by_name(source: Path | str, target: Path | str, on_bad_image: str = "st
         have = "picture has" if len(lonely) == 1 else "pictures have"
         _refuse(on_bad_image, f"{len(lonely)} {have} no partner of the same name", lonely)
     if not pairs:
-        raise PspkitError(f"{source}, {target}: no two pictures of one name. Give both files of a pair the same name.")
+        raise PspkitError(
+            f"{source}, {target}: no two pictures have the same name. Give both files of a pair one name."
+        )
     return pairs
 
 
 class FolderPairs(PairDataset):
     """Pairs of a task made from folders of pictures.
 
-    Every file is checked once; see `pspkit.data.verdicts`. A file that goes bad later on (a disk that fails,
-    `decode_all=False`) stops the run, or under "skip" the next good pair takes its place, the same one in every run.
-    To worker processes that are spawned the pairs travel as names in shared memory.
+    Every file is checked once; see `pspkit.data.verdicts`. A file that turns out bad later, because a disk fails or
+    because of `decode_all=False`, stops the run. With "skip", the next good pair takes its place, the same one in every
+    run. Worker processes that are spawned get the pairs as names in shared memory.
 
     Args:
-        source: the folder of the pictures, sketches or label maps; searched with all below it.
-        target: the folder of the pictures that belong to them, of the same names; where it is left out, each picture
-            is its own target.
+        source: the folder of the pictures, sketches or label maps, with all its subfolders.
+        target: the folder of the pictures that belong to them and have the same names. Without it, each picture is its
+            own target.
         task: a key of `TASKS`.
         size: the sources' side, pixels.
         training: whether flips and options are random.
-        seed: not negative.
-        target_size: the targets' side; that of the sources unless given.
-        from_photograph: whether the folder holds aligned photographs of faces, of which sketches or label maps are
-            made; each is then its own target.
-        on_bad_image: "stop" names unusable pictures and refuses; "skip" leaves them out with a warning.
-        decode_all: whether the check decodes whole files, which takes minutes the first time where there are tens of
-            thousands, or reads headers alone.
-        fit: how pictures that are not square become so: "pad", "crop" or "stretch"; they are squeezed unless given.
+        seed: seed of these, not negative.
+        target_size: side of the targets; that of the sources unless given.
+        from_photograph: whether the folder holds aligned photographs of faces, from which sketches or label maps are
+            made. Each photograph is then its own target.
+        on_bad_image: "stop" raises an error that names unusable pictures; "skip" leaves them out with a warning.
+        decode_all: whether the check decodes whole files instead of reading only their headers. The first time, this
+            takes minutes for tens of thousands of files.
+        fit: how pictures become square: "pad", "crop" or "stretch"; they are stretched unless given.
 
     Attributes:
         pairs: names and files, in order.
 
     Raises:
-        PspkitError: see above; an unknown task; a task whose targets are missing.
+        PspkitError: pictures cannot be used, the task is unknown, or its targets are missing.
 
     Source: Richardson et al. 2021, section 4.
     """
@@ -187,11 +189,14 @@ class FolderPairs(PairDataset):
         if from_photograph:
             found.check_from_photograph()
             if target is not None:
-                raise PspkitError("target: a folder, but from_photograph makes each photograph its own. Leave one out.")
+                raise PspkitError(
+                    "target: a folder is given, but with from_photograph each photograph is its own target. Leave one"
+                    " of them out."
+                )
         if target is None and self.recipe.target == "partner" and not from_photograph:
             made = ", or from_photograph=True, which makes them" if found.from_photograph else ""
             raise PspkitError(
-                f"target: {task} needs a second folder, with the pictures its {found.source} belong to{made}."
+                f"target: {task} needs a second folder, with the pictures that belong to the {found.source}{made}."
             )
         if target is not None and self.recipe.flip == "apart":
             raise PspkitError(
@@ -201,8 +206,8 @@ class FolderPairs(PairDataset):
         self.source, self.target = Path(source), None if target is None else Path(target)
         if self.target and found.source != "picture" and self.source.resolve() == self.target.resolve():
             raise PspkitError(
-                f"target: {source} is the folder of the {found.source} too, and {task} needs one of them and another of"
-                " the pictures that belong to them. Name both."
+                f"target: {source} is also the folder of the {found.source}, and {task} needs one folder of these and"
+                " another of the pictures that belong to them. Give both."
             )
         if self.target is None:
             self.pairs = [self._own_target(path) for path in list_pictures(self.source)]
@@ -220,11 +225,11 @@ class FolderPairs(PairDataset):
 
     @property
     def n_substituted(self) -> int:
-        """How many pairs have gone bad since the start and are stood in for, in all loader processes."""
+        """How many pairs turned out bad since the start and were replaced, in all loader processes."""
         return int(self._went_bad.sum())
 
     def pictures(self, index: int) -> tuple[Picture, Picture]:
-        """The source and target of one pair, or of the next good one."""
+        """Returns the source and target of a pair, or of the next good one."""
         for number in range(index, index + len(self)):
             pair = self.pairs[number % len(self)]
             try:
@@ -238,18 +243,20 @@ class FolderPairs(PairDataset):
                 if not self._went_bad[number % len(self)]:
                     self._went_bad[number % len(self)] = True
                     warnings.warn(f"skipped: {error}", stacklevel=2)
-        raise PspkitError(f"{self.pairs[0].source.parent}: none of {len(self)} pictures can be read any more.")
+        raise PspkitError(
+            f"{self.pairs[0].source.parent}: none of its {len(self)} pictures can be read any more. Put them back."
+        )
 
     @property
     def _kind(self) -> str:
-        """What the files of the first folder show."""
+        """The kind of the files in the first folder."""
         return "picture" if self.from_photograph else self.task.source
 
     def _own_target(self, path: Path) -> Pair:
         return Pair(name_in(self.source, path), path, path)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a spawned worker is given: the pairs as names in shared memory, however many there are."""
+        """Packs all that a spawned worker needs; the pairs go into shared memory as names, however many there are."""
         folders = [self.source, self.target] if self.target else [self.source]
         files = [pair[1 : 1 + len(folders)] for pair in self.pairs]
         names = [str(path.relative_to(folder)) for paths in files for folder, path in zip(folders, paths, strict=True)]
@@ -266,11 +273,11 @@ class FolderPairs(PairDataset):
             self.pairs = [self._own_target(self.source / a)._replace(target=self.target / b) for a, b in both]
 
     def _doubt_order(self) -> None:
-        """Warns where the maps make faces only if their numbers are in another order."""
+        """Warns if the maps show faces only when their numbers are read in another order."""
         looked_at = [open_picture(pair.source, "labels").as_subclass(torch.Tensor) for pair in self.pairs[:16]]
         if sum(map(looks_like_a_parsers, looked_at)) > len(looked_at) / 2:
             warnings.warn(
-                f"{self.source}: these maps are faces only if their numbers are in the order of face parsers. Convert"
+                f"{self.source}: these maps show faces only if their numbers are in the order of face parsers. Convert"
                 " them with `pspkit labels --label-order parser`, and look at the preview.",
                 stacklevel=3,
             )
@@ -285,7 +292,7 @@ class FolderPairs(PairDataset):
         self.pairs = [pair for pair in self.pairs if pair.source not in bad and pair.target not in bad]
         if not self.pairs:
             raise PspkitError(
-                f"none of the {len(bad)} pictures can be used, the first because: {next(iter(bad.values()))}"
+                f"None of the {len(bad)} pictures can be used, the first for this reason: {next(iter(bad.values()))}"
             )
 
 

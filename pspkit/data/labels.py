@@ -1,4 +1,4 @@
-"""Label maps: the classes of CelebAMask-HQ, their numbers and colours, and how a map is resized and mirrored."""
+"""Label maps: the classes of CelebAMask-HQ, with their numbers and colours, and how maps are resized and mirrored."""
 
 from functools import cache
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from pspkit.errors import PspkitError, check_tensor
 
 
 class LabelMap(tv_tensors.Mask):
-    """A label map, uint8 (H, W). Transforms v2 resize it by the nearest pixel and mirror it with swapped sides."""
+    """A label map, uint8 (H, W). Transforms v2 resize it to the nearest pixel, and swap left and right to mirror it."""
 
 
 class Label(NamedTuple):
@@ -24,7 +24,7 @@ class Label(NamedTuple):
     colour: str  # RGB in hexadecimal
 
 
-# Any two colours stay apart for every common kind of colour blindness: tests/data/test_labels.py measures how far.
+# People with any common kind of colour blindness can tell these colours apart: tests/data/test_labels.py measures it.
 LABELS = {
     "background": Label(0, "background", "000000"),
     "skin": Label(1, "skin", "eeccaa"),
@@ -47,13 +47,13 @@ LABELS = {
     "cloth": Label(18, "clothing", "004466"),
 }
 
-# What most face parsers that learned from CelebAMask-HQ put out: the same classes, numbered otherwise.
+# The order of most face parsers that learned from CelebAMask-HQ: the same classes with other numbers.
 FACE_PARSER_ORDER = (
     *("background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "ear_r"),
     *("nose", "mouth", "u_lip", "l_lip", "neck", "neck_l", "cloth", "hair", "hat"),
 )
 
-# The colours in which others draw the classes, each list in the order of its numbers.
+# Colours in which other projects draw the classes, each list in the order of that project's numbers.
 # Sources: CelebAMask-HQ's g_color.py; face-parsing.PyTorch's test.py, which OpenCV writes with red and blue exchanged.
 CELEBAMASK_COLOURS = (
     *("000000", "cc0000", "4c9900", "cccc00", "3333ff", "cc00cc", "00ffff", "ffcccc", "663300", "ff0000"),
@@ -64,7 +64,7 @@ FACE_PARSER_COLOURS = (
     *("0000ff", "5500ff", "aa00ff", "0055ff", "00aaff", "ffff00", "ffff55", "ffffaa", "ff00ff"),
 )
 
-# What lies above what in an upright face.
+# Pairs of parts of an upright face, of which the first lies above the second.
 ABOVE = tuple(
     (above, below)
     for uppers, lowers in (
@@ -86,22 +86,24 @@ def check_labels(where: str, labels: Tensor, n_classes: int = len(LABELS)) -> No
     """Refuses a label map with a class number that does not exist.
 
     Args:
-        where: the file or argument, for the message.
-        labels: whole numbers, any shape.
-        n_classes: how many classes there are.
+        where: name of the file or argument, for the message.
+        labels: whole numbers, of any shape.
+        n_classes: number of classes.
 
     Raises:
-        PspkitError: names the file or argument, the numbers found and the range they need.
+        PspkitError: a number is not a class; names the file or argument, the numbers and their range.
     """
     if labels.is_floating_point():
-        raise PspkitError(f"{where}: class numbers are whole, got {labels.dtype}. Give a uint8 or int64 label map.")
+        raise PspkitError(
+            f"{where}: class numbers are whole, and these are {labels.dtype}. Give a uint8 or int64 label map."
+        )
     outside = labels[(labels < 0) | (labels >= n_classes)].unique().tolist()
     if not outside:
         return
     first = ", ".join(map(str, outside[:5])) + (", …" if len(outside) > 5 else "")
     raise PspkitError(
-        f"{where}: has {'values' if len(outside) > 1 else 'the value'} {first}; {n_classes} classes are numbered 0 to"
-        f" {n_classes - 1}. Store one class number per pixel, unscaled, in a format without loss such as PNG."
+        f"{where}: has {'values' if len(outside) > 1 else 'the value'} {first}; {n_classes} classes are numbered 0"
+        f" to {n_classes - 1}. Store one class number per pixel, unscaled, in a format without loss such as PNG."
     )
 
 
@@ -109,13 +111,13 @@ def from_face_parser(labels: Tensor) -> Tensor:
     """Renumbers the label map of a face parser as CelebAMask-HQ does.
 
     Args:
-        labels: uint8 or int64, any shape, numbers in the order of `FACE_PARSER_ORDER`.
+        labels: uint8 or int64, of any shape, with numbers in the order of `FACE_PARSER_ORDER`.
 
     Returns:
-        uint8, the same shape, numbers of `LABELS`.
+        uint8, of the same shape, with numbers of `LABELS`.
 
     Raises:
-        PspkitError: a number outside the range.
+        PspkitError: a number is outside the range.
     """
     check_labels("labels", labels)
     order = [LABELS[name].number for name in FACE_PARSER_ORDER]
@@ -124,19 +126,19 @@ def from_face_parser(labels: Tensor) -> Tensor:
 
 
 def label_maps(scores: Tensor) -> Tensor:
-    """The class of every pixel, left and right told apart by where they lie.
+    """Finds the class of every pixel, and tells left and right apart by their place.
 
-    A face parser knows an eye, a brow and an ear, but often confuses left and right, even within one eye. Here the
-    middle of the nose decides; left is the person's own, on the right of the picture.
+    A face parser recognises an eye, a brow and an ear, but often confuses left and right, even within one eye. Here the
+    middle of the nose decides. Left is the person's own left, on the right of the picture.
 
     Args:
-        scores: (N, 19, S, S), as `models.face_parser.FaceParser` gives them.
+        scores: (N, 19, S, S), as `models.faces.parser.FaceParser` gives them.
 
     Returns:
-        Label maps uint8 (N, S, S), numbers of `LABELS`.
+        Label maps uint8 (N, S, S), with numbers of `LABELS`.
 
     Raises:
-        PspkitError: another shape, or not floating-point.
+        PspkitError: the scores have another shape or are not floating-point.
     """
     check_tensor("scores", scores, ("N", len(LABELS), "H", "W"))
     scores = scores.float().clone()
@@ -155,13 +157,13 @@ def label_maps(scores: Tensor) -> Tensor:
 
 
 def from_colours(colours: Tensor) -> Tensor | None:
-    """The classes that a known palette gives these colours: ours, CelebAMask-HQ's, or that of face parsers.
+    """Finds the classes of colours by a known palette: pspkit's, CelebAMask-HQ's, or that of face parsers.
 
     Args:
         colours: uint8 (N, 3), RGB.
 
     Returns:
-        uint8 (N,), numbers of `LABELS`; None where a colour is in no palette, or two palettes disagree.
+        uint8 (N,), numbers of `LABELS`; None if no palette has all colours, or if two palettes disagree.
     """
     wanted = {bytes(colour) for colour in colours.tolist()}
     readings = {
@@ -182,10 +184,10 @@ def _palettes() -> tuple[dict[bytes, int], ...]:
 
 
 def looks_like_a_parsers(labels: Tensor) -> bool:
-    """Whether a map makes a face only if its numbers are read in the order of `FACE_PARSER_ORDER`.
+    """Whether a map shows a face only if its numbers are read in the order of `FACE_PARSER_ORDER`.
 
-    An upright face has its hair above its neck, its brows above its mouth, and so on. In the parsers' order the number
-    of hair is that of the neck here.
+    An upright face has its hair above its neck, its brows above its mouth, and so on. The parsers number hair as the
+    neck is numbered here.
 
     Args:
         labels: uint8 (H, W), numbers from 0 to 18.
@@ -194,7 +196,7 @@ def looks_like_a_parsers(labels: Tensor) -> bool:
 
 
 def _upside_down(labels: Tensor) -> int:
-    """How many parts of a face lie above others that they belong below."""
+    """Counts the pairs of parts of a face whose order is upside down."""
     rows = torch.arange(labels.shape[0], device=labels.device)[:, None].expand_as(labels)
     height = {}
     for name, label in LABELS.items():
@@ -205,13 +207,13 @@ def _upside_down(labels: Tensor) -> int:
 
 
 def swap_sides(labels: Tensor) -> Tensor:
-    """Exchanges left and right eye, brow and ear: what a mirrored face needs besides mirrored pixels.
+    """Exchanges left and right eye, brow and ear, which a mirrored face needs in addition to mirrored pixels.
 
     Args:
-        labels: uint8, any shape, numbers of `LABELS`.
+        labels: uint8, of any shape, with numbers of `LABELS`.
 
     Returns:
-        uint8, the same shape.
+        uint8, of the same shape.
     """
     swapped = torch.arange(256, dtype=torch.uint8, device=labels.device)
     for left, right in SIDES:
@@ -221,12 +223,13 @@ def swap_sides(labels: Tensor) -> Tensor:
 
 
 def palette() -> Tensor:
-    """The classes' colours, uint8 (19, 3), one row per number."""
+    """The colours of the classes, uint8 (19, 3), one row for each number."""
     colours = [list(bytes.fromhex(label.colour)) for label in LABELS.values()]
     return torch.tensor(colours, dtype=torch.uint8, device="cpu")
 
 
-# Mask's own nearest rounds down and lies half a pixel beside the picture; a mean of two class numbers is a third class.
+# The nearest-pixel mode of masks rounds down, which shifts them by half a pixel against the picture. Other modes would
+# take the mean of two class numbers, which is a third class.
 @functional.register_kernel(functional.resize, LabelMap)
 def _resize(labels: LabelMap, size: list[int], **_: Any) -> LabelMap:
     resized = functional.resize(labels.as_subclass(Tensor)[None], size, InterpolationMode.NEAREST_EXACT)

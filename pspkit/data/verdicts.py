@@ -1,8 +1,9 @@
-"""The check of a folder's pictures: every file is read once, and the verdicts are kept beside the files.
+"""Checks the pictures of a folder: every file is read once, and the verdicts are kept beside the files.
 
-A folder that was checked holds a hidden file such as `.pspkit-picture.json` with the size, the time of change and the
-fault, if any, of every picture. The next start, and every other process of the same training, reads that file and
-checks only pictures that are new or have changed. Where the folder cannot be written, the file lies in the cache.
+A folder that was checked holds a hidden file such as `.pspkit-picture.json`. It says of every picture its size, when it
+was changed, and what is wrong with it, if anything. The next start, and every other process of the same training, reads
+this file, and checks only pictures that are new or have changed. If the folder cannot be written, the file lies in the
+cache.
 """
 
 import hashlib
@@ -25,33 +26,33 @@ from pspkit.storage.atomic import replacing
 from pspkit.storage.places import cache_folder
 from pspkit.storage.reading import check_ordinary, parse_json
 
-# Verdicts of another version, or of another Pillow, which may read other files, do not count.
+# Verdicts of another version do not count, nor do those of another Pillow, which may read other files.
 RULES = {"format": 2, "pillow": PIL.__version__}
 
 
 class Verdict(NamedTuple):
-    """What was found out about one file."""
+    """The result of checking one file."""
 
     size: int  # bytes
-    changed: int  # its time of change, ns
-    fault: str  # what is wrong with it, as an error says it after the file's name; empty where nothing is
+    changed: int  # when it was changed, nanoseconds
+    fault: str  # what is wrong with it, as an error says it after the name of the file; empty if nothing is
 
 
 def find_bad_pictures(
     folder: Path, paths: Sequence[Path], kind: str = "picture", decode: bool = True
 ) -> dict[Path, str]:
-    """Names the files of a folder that cannot be used; each is read once until it changes.
+    """Finds the files of a folder that cannot be used; each is read only once until it changes.
 
-    Of several processes one does the checking, and the others wait for its verdicts.
+    If there are several processes, one of them checks, and the others wait for its verdicts.
 
     Args:
         folder: the folder.
         paths: files below it.
         kind: "picture", "sketch" or "labels".
-        decode: whether to decode them whole; otherwise their headers alone, which misses truncated files.
+        decode: whether to decode whole files. Otherwise only headers are read, and truncated files are not found.
 
     Returns:
-        File and reason.
+        From each such file to the reason.
     """
     index = f".pspkit-{kind if decode else 'header'}.json"
     with _alone(folder):
@@ -62,7 +63,7 @@ def find_bad_pictures(
         try:
             for path, fault in _faults(due, kind, decode):
                 known[names[path]] = Verdict(*states[path], fault)
-        finally:  # an interrupted check goes on where it was
+        finally:  # An interrupted check later goes on from here.
             if due:
                 _keep(known, folder, index)
     return {path: f"{shown(path)}{known[name].fault}" for path, name in names.items() if known[name].fault}
@@ -91,13 +92,13 @@ def _fault(kind: str, decode: bool, path: Path) -> str:
 def _state(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
-    except OSError:  # a broken link; opening it will tell
+    except OSError:  # A broken link; the error comes when it is opened.
         return -1, -1
     return stat.st_size, stat.st_mtime_ns
 
 
 def _read(index: Path) -> dict[str, Verdict]:
-    """The verdicts of a file; none where it is not there, damaged, or made under other rules."""
+    """Reads a file of verdicts; returns none if it is missing, damaged, or made under other rules."""
     try:
         check_ordinary(index)
         content = parse_json(index.read_text(encoding="utf-8"))
@@ -115,7 +116,7 @@ def _keep(verdicts: dict[str, Verdict], folder: Path, index: str) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             with replacing(file) as part:
                 part.write_text(content, encoding="utf-8")
-        except OSError:  # read-only, or full: a check that is not kept is as good, once
+        except OSError:  # The disk is read-only or full; the verdicts then hold for this time only.
             continue
         return
 
@@ -127,7 +128,7 @@ def _in_cache(folder: Path, name: str) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Lets one process in at a time; all, where no place for a lock can be written."""
+    """Lets one process in at a time; or all, if no lock can be written."""
     lock = FileLock(_in_cache(folder, ".lock"))
     try:
         Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)

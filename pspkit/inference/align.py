@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PIL import ImageDraw
@@ -101,7 +102,7 @@ def align_files(
     finder = FaceFinder() if todo else None
     for job in tqdm(todo, "aligning", unit="picture", disable=None):
         try:
-            _align(job, finder, size, show, taken, summary)
+            _align(job, finder, size, show, taken, overwrite, summary)
         except PspkitError as error:
             summary.failed[job.path] = str(error)
     return summary
@@ -141,7 +142,9 @@ def show_faces(picture: Tensor, faces: Sequence[Face]) -> Tensor:
     return pil_to_tensor(image)
 
 
-def _align(job: Job, finder: FaceFinder, size: int, show: bool, taken: dict[Path, Path], summary: Summary) -> None:
+def _align(
+    job: Job, finder: FaceFinder, size: int, show: bool, taken: dict[Path, Path], overwrite: bool, summary: Summary
+) -> None:
     picture = open_picture(job.path)
     faces = faces_of(job.path, picture, finder)
     first = job.pictures[0]
@@ -150,11 +153,11 @@ def _align(job: Job, finder: FaceFinder, size: int, show: bool, taken: dict[Path
     for file in (*files[1:], *shown):
         if file in taken:
             raise PspkitError(f"{job.path} and {taken[file]} would both become {file}. Rename one of them.")
-    for face, file in zip(faces, files, strict=True):
-        save_picture(file, align_face(picture, face, size) / 127.5 - 1)
-        summary.written.append(file)
-    for file in shown:
-        save_picture(file, show_faces(picture, faces) / 127.5 - 1)
-        summary.written.append(file)
+    made = {file: partial(align_face, picture, face, size) for face, file in zip(faces, files, strict=True)}
+    made |= {file: partial(show_faces, picture, faces) for file in shown}
+    for file in sorted(made, key=lambda file: file == first):  # where the first one is, the others are
+        if overwrite or not file.exists():
+            save_picture(file, made[file]() / 127.5 - 1)
+            summary.written.append(file)
     if len(faces) > 1:
         summary.remark(job.path, [BESIDES])

@@ -231,6 +231,7 @@ def decode_files(
     overwrite: bool = False,
     batch: int = 8,
     move: Tensor | None = None,
+    kept: Sequence[Path | str | None] = (),
 ) -> Summary:
     """Draws the codes in files again.
 
@@ -244,12 +245,14 @@ def decode_files(
         overwrite: whether pictures that are there are replaced.
         batch: pictures at once.
         move: added to every code, such as a step along a direction: (n_styles, style_dim).
+        kept: files and folders that no picture may replace, such as the model's.
 
     Returns:
         What became of every file.
 
     Raises:
-        PspkitError: two files would give one picture, `out` is a file, or a batch of none.
+        PspkitError: two files would give one picture, one would replace what is read, `out` is a file, or a batch of
+            none.
     """
     if batch < 1:
         raise PspkitError(f"batch: got {batch}, needs at least 1.")
@@ -265,7 +268,7 @@ def decode_files(
             continue
         name = file.stem if row is None else f"{file.stem}-{row}"
         jobs.append(Job(path, name, numbered(out / name, len(codes[path])), []))
-    jobs, summary = check_jobs(jobs, failed, out, overwrite)
+    jobs, summary = check_jobs(jobs, failed, out, overwrite, kept)
     for job in jobs:
         summary.remark(job.path, noted[job.path])
     for job in tqdm(jobs, "decoding", unit="file", disable=None):

@@ -60,14 +60,17 @@ def read_people(
         device: as `find_psp`.
 
     Raises:
-        PspkitError: a file cannot be read, shows no face, or holds several people's codes; no model of the domain; or
-            fewer than no steps.
+        PspkitError: a file cannot be read, shows no face, or holds several people's codes; no model of the domain;
+            fewer than no steps; or what is said about pictures, where there are none.
         AssetError: networks that are needed could not be fetched.
     """
     steps = get_domain(domain).refine if refine is None else refine
     if steps < 0:
         raise PspkitError(f"refine: got {steps}, needs at least 0.")
     if all(map(is_codes, paths)):
+        for name, given in (("refine", refine), ("aligned", aligned)):
+            if given:
+                raise PspkitError(f"{name}: is about pictures, and there are codes alone. Leave it out.")
         decoder = find_decoder(domain, "encode", model, device)
         people = torch.cat([load_face(decoder, path) for path in paths])
         if len(paths) == 1:

@@ -23,10 +23,10 @@ from pspkit.data.faces.known import find_photographs
 from pspkit.data.pictures import open_picture
 from pspkit.errors import PspkitError
 from pspkit.inference.align import faces_of
-from pspkit.inference.facenet import load_facenet
 from pspkit.inference.metrics import in_batches
 from pspkit.losses.perceptual import load_lpips
 from pspkit.losses.terms import IdentityLoss
+from pspkit.models.faces.facenet import load_facenet
 from pspkit.models.mobile_facenet import load_mobile_facenet
 from pspkit.models.registry import AnyDecoder
 
@@ -232,12 +232,13 @@ def drawn_faces(decoder: AnyDecoder, codes: Tensor, batch: int = 4) -> FaceSet:
     return FaceSet("drawn", torch.cat([decode(decoder, part) for part in parts]), codes.cpu())
 
 
-def photographs(folder: Path, aligned: bool = False) -> list[FaceSet]:
+def photographs(folder: Path, aligned: bool = False, most: int | None = None) -> list[FaceSet]:
     """Reads photographs to measure on, and aligns them.
 
     Args:
         folder: as `find_photographs` takes it.
         aligned: whether they are aligned already; squares of any size.
+        most: so many of each set, the first by name; all unless given.
 
     Raises:
         PspkitError: as `find_photographs`; or a set without a single picture that can be used.
@@ -246,7 +247,7 @@ def photographs(folder: Path, aligned: bool = False) -> list[FaceSet]:
     sets = []
     for one in find_photographs(folder, aligned):
         pictures, failed = [], {}
-        for file in tqdm(one.files, f"reading {one.name}", unit="picture", disable=None):
+        for file in tqdm(one.files[:most], f"reading {one.name}", unit="picture", disable=None):
             try:
                 pictures.append(_read(file, finder))
             except PspkitError as error:

@@ -28,8 +28,12 @@ def translate_frames(
     overwrite: bool = False,
     batch: int = 8,
     fit: str | None = None,
+    from_photograph: bool = False,
+    kept: Sequence[Path | str | None] = (),
 ) -> Summary:
     """Translates every frame of animated pictures; `film.gif` becomes `out/film.webp`, of the same pace.
+
+    The frames are taken as they come: none is aligned, refined or pasted back.
 
     Args:
         psp: the model, on its device; it is put into evaluation mode.
@@ -39,6 +43,8 @@ def translate_frames(
         overwrite: whether animations that are there are replaced.
         batch: frames at once.
         fit: as `translate`.
+        from_photograph: as `translate`.
+        kept: as `translate`.
 
     Returns:
         What became of every file.
@@ -49,16 +55,19 @@ def translate_frames(
     found, side, out = get_task(task), psp.encoder.input_size, Path(out)
     if psp.input_nc != found.input_nc or found.option == "mask":
         raise PspkitError(f"task: {task} does not take frames as they come, or not by this model. Name another.")
+    if from_photograph:
+        found.check_from_photograph()
     inputs, failed = list_inputs(paths, out)
     jobs = [Job(path, name, [out / f"{name}.webp"], []) for path, name in inputs]
-    jobs, summary = check_jobs(jobs, failed, out, overwrite)
+    jobs, summary = check_jobs(jobs, failed, out, overwrite, kept)
     psp.eval()
     for job in tqdm(jobs, "translating", unit="film", disable=None):
         try:
-            frames = iter(open_frames(job.path, found.source))
+            frames = iter(open_frames(job.path, "picture" if from_photograph else found.source))
             answers, pace = [], []
             for pictures, times in _batches(frames, batch):
-                sources = torch.stack([found.inference_source(picture, side, fit=fit) for picture in pictures])
+                shown = map(found.source_of, pictures) if from_photograph else pictures
+                sources = torch.stack([found.inference_source(picture, side, fit=fit) for picture in shown])
                 with torch.no_grad():
                     drawn = draw(psp.decoder, psp.encode(sources.to(psp.latent_avg)), batch)
                 answers += [to_pil(picture) for picture in from_square(drawn, *pictures[0].shape[-2:], fit)]

@@ -20,7 +20,7 @@ from pspkit.data.alignment.crop import align_face, align_mask, face_square
 from pspkit.data.alignment.finder import Face
 from pspkit.data.labels import LABELS, label_maps
 from pspkit.errors import AssetError, PspkitError, check_tensor
-from pspkit.models.face_parser import FaceParser, load_face_parser
+from pspkit.models.faces.parser import FaceParser, load_face_parser
 
 MASK_SIDE = 448  # pixels at which masks are made: what the parser reads
 FACE = ("skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip")
@@ -127,7 +127,10 @@ def paste_back(
         mask = resize(face_mask(placement, source, picture, before, parser), [side, side], antialias=True)
         mask = mask.clamp(0, 1) * _fading_at_the_edge(side)
         border = (mask > 0.02) & (mask < 0.98)
-    return _replace(placement, picture + _colour_shift(source - picture, border.float()), mask)
+    picture = picture + _colour_shift(source - picture, border.float())
+    if before is not None and parser is not None:
+        picture = _with_background(source, picture, mask, parser)
+    return _replace(placement, picture, mask)
 
 
 class Paster:
@@ -231,16 +234,36 @@ def _colour_shift(difference: Tensor, border: Tensor) -> Tensor:
     weight = F.adaptive_avg_pool2d(border, COLOUR_SIDE)
     shift = F.adaptive_avg_pool2d(difference * border, COLOUR_SIDE)
     alike = (shift.abs() <= MOST_SHIFT * weight).all(0)
-    weight, shift = weight * alike, shift * alike
+    return _spread(shift * alike, weight * alike, difference.shape[-1])
+
+
+def _with_background(source: Tensor, picture: Tensor, mask: Tensor, parser: FaceParser) -> Tensor:
+    """A picture (3, S, S) in which the photograph's background goes on where a head that has moved left it free.
+
+    Else the old outline would stay, as the border between the photograph's background and the decoder's.
+    """
+    side = picture.shape[-1]
+    seen, free = (_classes(parser, _small(x)[None], ("background",)) for x in (source, picture))
+    free = resize(_blur(free, FEATHER / 2), [side, side], antialias=True)
+    around = resize(seen, [side, side], antialias=True) * (mask == 0)
+    weight = F.adaptive_avg_pool2d(around, COLOUR_SIDE)
+    if not weight.any():
+        return picture
+    continued = _spread(F.adaptive_avg_pool2d(source * around, COLOUR_SIDE), weight, side)
+    return picture + free * (continued - picture)
+
+
+def _spread(values: Tensor, weight: Tensor, side: int) -> Tensor:
+    """Spreads weighted values (3, s, s) from where their weight (1, s, s) is above 0: (3, side, side)."""
     known = weight[0] > 0
     if not known.any():
-        return torch.zeros_like(difference)
+        return values.new_zeros(len(values), side, side)
     places = torch.stack(torch.meshgrid(*[torch.arange(COLOUR_SIDE, dtype=torch.float32)] * 2, indexing="ij"), -1).view(
         -1, 2
     )
     kernel = (torch.cdist(places, places[known.flatten()]).square() + 0.5) ** -1.5
-    spread = shift[:, known] @ kernel.T / (kernel @ weight[0, known])
-    return resize(spread.view(3, COLOUR_SIDE, COLOUR_SIDE), list(difference.shape[1:]))
+    spread = values[:, known] @ kernel.T / (kernel @ weight[0, known])
+    return resize(spread.view(-1, COLOUR_SIDE, COLOUR_SIDE), [side, side])
 
 
 def _replace(placement: Placement, picture: Tensor, mask: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from pspkit.data.folders import unread_in_words
 from pspkit.data.pictures import save_picture
 from pspkit.errors import PspkitError, told_once
 from pspkit.inference.refine import Gain
+from pspkit.storage.atomic import check_kept
 from pspkit.storage.checkpoints import save_codes
 
 SHOWN = 3  # files that a remark names
@@ -73,7 +74,13 @@ class Job(NamedTuple):
         return [path for path in (*self.pictures, *self.codes, *self.tuned) if overwrite or not os.path.exists(path)]
 
 
-def check_jobs(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrite: bool) -> tuple[list[Job], Summary]:
+def check_jobs(
+    jobs: Sequence[Job],
+    failed: dict[Path, str],
+    out: Path,
+    overwrite: bool,
+    kept: Sequence[Path | str | None] = (),
+) -> tuple[list[Job], Summary]:
     """Checks where results are to go, before anything is computed.
 
     Args:
@@ -81,12 +88,13 @@ def check_jobs(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrit
         failed: the inputs that cannot be used, and why.
         out: the folder for the results.
         overwrite: whether results that are there are replaced.
+        kept: what else is read, files and folders, such as the model's; as `check_kept` takes them.
 
     Returns:
         The jobs that are to be done, an input given twice once; and the account so far.
 
     Raises:
-        PspkitError: two inputs would give one file, a result would replace an input, or `out` is a file.
+        PspkitError: two inputs would give one file, a result would replace what is read, or `out` is a file.
     """
     if os.path.exists(out) and not os.path.isdir(out):
         raise PspkitError(f"{out}: is a file, and the results need a folder. Name another.")
@@ -107,7 +115,9 @@ def check_jobs(jobs: Sequence[Job], failed: dict[Path, str], out: Path, overwrit
         if rivals:
             continue
         givers |= dict.fromkeys(files, job.path)
-        if job.due(overwrite):
+        if due := job.due(overwrite):
+            for file in due:
+                check_kept(file, *kept)
             todo.append(job)
         else:
             summary.existing.append(job.path)

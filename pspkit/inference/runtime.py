@@ -47,6 +47,20 @@ def open_session(path: str | Path, model: onnx.ModelProto | None = None) -> Run:
     return lambda x: tuple(map(torch.from_numpy, session.run(None, {name: x.numpy(force=True)})))
 
 
+def open_program(path: str | Path) -> Run:
+    """A program that `pspkit export --to torch` wrote, ready to run.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    try:
+        program = torch.export.load(path)
+    except Exception as error:  # a damaged archive raises whatever its reader stumbles on
+        raise CheckpointError(f"{path}: not a program of torch.export, or cut off. Write it again.") from error
+    run = program.module()
+    return lambda x: run(x)
+
+
 class OnnxPSP:
     """A pSp that `pspkit export` wrote, with the methods of `PSP` that inference uses.
 

@@ -54,6 +54,7 @@ def translate(
     from_photograph: bool = False,
     iterations: int | None = None,
     fit: str | None = None,
+    kept: Sequence[Path | str | None] = (),
 ) -> Summary:
     """Translates picture files by a trained model; one bad file never stops the rest.
 
@@ -94,14 +95,15 @@ def translate(
             given. Side by side every answer is shown.
         fit: how pictures that are not square become so, "pad", "crop" or "stretch", as the model was trained; it is
             undone on the answers. Unless given they are squeezed, and the answers are square.
+        kept: files and folders that no result may replace, such as the model's.
 
     Returns:
         What became of every input, and what refinement gained.
 
     Raises:
         PspkitError: a task, option or layer that is not there, or does not fit the model; refinement of a task whose
-            input is not the picture that is wanted; two inputs that would give one file, a result would replace an
-            input, or `out` is a file or lies in one of the folders.
+            input is not the picture that is wanted; two inputs that would give one file, a result would replace what
+            is read, or `out` is a file or lies in one of the folders.
     """
     found, encoder = get_task(task), psp.encoder
     if psp.input_nc != found.input_nc:
@@ -136,7 +138,8 @@ def translate(
         codes_files = [out / f"{name}.safetensors"] if save_codes else []
         tuned = [tuned_path(file) for file in codes_files if tune]
         jobs.append(Job(path, name, numbered(out / name, count), codes_files, tuned))
-    todo, summary = check_jobs(jobs, failed, out, overwrite)
+    given = mask if isinstance(mask, (str, Path)) else None
+    todo, summary = check_jobs(jobs, failed, out, overwrite, [given, *kept])
     summary.unread = count_unread(paths)
 
     opener = partial(

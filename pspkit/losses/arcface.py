@@ -1,4 +1,4 @@
-"""What a face-recognition network is trained on.
+"""The loss with which a face-recognition network is trained.
 
 Source: Deng et al. 2019 (ArcFace), section 2.2.
 """
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 
 class ArcFace(nn.Module):
-    """Softmax over people, with a margin that the right one has to beat.
+    """Softmax over people, in which the right person has to lead by a margin.
 
         loss = cross entropy(scale * cos(angle_j + margin * [j = person]))
 
     Args:
-        people: how many.
+        people: number of people.
         embedding_dim: length of an embedding.
-        margin: radians.
-        scale: of the cosines.
+        margin: lead that is asked of the right person, radians.
+        scale: factor of the cosines.
 
     Source: Deng et al. 2019 (ArcFace), equation 3.
     """
@@ -30,7 +30,7 @@ class ArcFace(nn.Module):
         self.margin, self.scale = margin, scale
 
     def forward(self, embeddings: Tensor, people: Tensor) -> Tensor:
-        """Embeddings (N, embedding_dim) of length 1 and their people's numbers (N,) to the mean loss."""
+        """Computes the mean loss of embeddings (N, embedding_dim) of length 1; `people` holds their numbers (N,)."""
         cosines = embeddings @ F.normalize(self.weight).T
         angle = cosines.gather(1, people[:, None]).clamp(-1 + 1e-6, 1 - 1e-6).acos()
         # Beyond a half turn the cosine would rise again.

@@ -1,4 +1,4 @@
-"""Whether two pictures show one person, or one thing: cosines in the features of a frozen network."""
+"""How far two pictures are from showing the same person, or the same thing: cosines in a frozen network's features."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from pspkit.errors import CheckpointError
+from pspkit.models.frozen import freeze, outline
 from pspkit.storage.checkpoints import compare
 from pspkit.storage.checkpoints.files import read_file
 from pspkit.storage.checkpoints.layouts import part_of
@@ -26,13 +27,13 @@ class Box(NamedTuple):
     right: float
 
     def crop(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) to the part of it in the box."""
+        """Cuts the box out of pictures (N, 3, H, W)."""
         height, width = images.shape[2:]
         rows = slice(round(self.top * height), round(self.bottom * height))
         return images[:, :, rows, round(self.left * width) : round(self.right * width)]
 
     def pool(self, images: Tensor, side: int) -> Tensor:
-        """(N, 3, H, W) to the part of it in the box, brought to (N, 3, side, side)."""
+        """Cuts the box out of pictures (N, 3, H, W), and scales it to (N, 3, side, side)."""
         return F.adaptive_avg_pool2d(self.crop(images), side)
 
 
@@ -40,12 +41,14 @@ FACE_BOX = Box(35 / 256, 223 / 256, 32 / 256, 220 / 256)  # the inner face of a 
 
 
 class IdentityLoss(nn.Module):
-    """Whether two pictures show one person: 1 - cos(R(box of output), R(box of target)), R a face-recognition network.
+    """Compares the people in two pictures: 1 - cos(R(box of output), R(box of target)).
+
+    R is a face-recognition network.
 
     Args:
         network: `backbone.Backbone`, `mobile_facenet.MobileFaceNet`, or any module with an `input_size` that maps
             (N, 3, input_size, input_size) to (N, D). It is frozen in place.
-        box: where the face lies.
+        box: the part of the picture that the network sees.
 
     Source: Richardson et al. 2021, section 3.2.
     """
@@ -55,7 +58,7 @@ class IdentityLoss(nn.Module):
         self.network, self.box = freeze(network), box
 
     def embed(self, images: Tensor) -> Tensor:
-        """Pictures (N, 3, H, W) in [-1, 1] to embeddings (N, D)."""
+        """Embeds pictures (N, 3, H, W) in [-1, 1]: (N, D)."""
         return self.network(self.box.pool(images, self.network.input_size))
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
@@ -63,7 +66,7 @@ class IdentityLoss(nn.Module):
 
 
 class MocoLoss(nn.Module):
-    """Whether two pictures show one thing, for domains without faces: 1 - cos of MoCo's features.
+    """Compares the things in two pictures, for domains without faces: 1 - cos of MoCo's features.
 
     Args:
         path: the file of a ResNet-50 trained by MoCo v2, as its authors publish it.
@@ -80,20 +83,19 @@ class MocoLoss(nn.Module):
         state = content.get("state_dict") if isinstance(content, dict) else None
         tensors = part_of(state, "module.encoder_q") if isinstance(state, dict) else {}
         tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith("fc.")}
-        with torch.device("meta"):
-            network = resnet50()
+        network = outline(resnet50)
         network.fc = nn.Identity()
         differences = compare(network, tensors)
         if differences.fatal:
             raise CheckpointError(
-                f"{path}: holds no ResNet-50 of MoCo v2: {differences}. Get the file that MoCo's authors publish."
+                f"{path}: it holds no ResNet-50 of MoCo v2: {differences}. Get the file that MoCo's authors publish."
             )
         network.load_state_dict({key: tensor.clone() for key, tensor in tensors.items()}, assign=True)
         self.network = freeze(network)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Pictures (N, 3, H, W) in [-1, 1] to features (N, 2048)."""
-        return self.network(F.interpolate(images, size=MOCO_SIDE))  # resized and scaled as the reference does
+        """Computes features (N, 2048) of pictures (N, 3, H, W) in [-1, 1]."""
+        return self.network(F.interpolate(images, size=MOCO_SIDE))  # Side and range are the reference's.
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return _dissimilarity(self.embed, output, target)
@@ -102,10 +104,5 @@ class MocoLoss(nn.Module):
 def _dissimilarity(embed: Callable[[Tensor], Tensor], output: Tensor, target: Tensor) -> Tensor:
     with torch.no_grad():
         wanted = embed(target)
-    # In float32 under autocast too: in bfloat16 a cosine near 1 has three digits.
+    # In float32 even under autocast: a cosine near 1 has only three digits in bfloat16.
     return 1 - F.cosine_similarity(embed(output).float(), wanted.float()).mean()
-
-
-def freeze(network: nn.Module) -> nn.Module:
-    """The network itself, in evaluation mode and without gradients for its weights."""
-    return network.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What the encoder is trained on: likeness in pixels, in features and as a person, and codes near the average.
+"""The losses of the encoder: pictures must agree in pixels, features and identity, and codes lie near the average.
 
 Source: Richardson et al. 2021, section 3.2.
 """
@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pspkit.errors import PspkitError, check_registered, check_tensor
-from pspkit.losses.identity import FACE_BOX, Box, IdentityLoss, MocoLoss, freeze
+from pspkit.losses.identity import FACE_BOX, Box, IdentityLoss, MocoLoss
 from pspkit.losses.perceptual import SMALLEST_SIDE, load_lpips
+from pspkit.models.frozen import freeze
 
 
 class LossTerm(Protocol):
-    """What is asked of a loss term of your own: a function, or an `nn.Module`, that is called so."""
+    """What is asked of a loss term of your own, which is a function or an `nn.Module`."""
 
     def __call__(self, output: Tensor, target: Tensor, codes: Tensor) -> Tensor:
         """Compares pictures.
@@ -25,31 +26,30 @@ class LossTerm(Protocol):
         Args:
             output: (N, 3, H, W), about [-1, 1]; gradients flow through it.
             target: (N, 3, H, W) in [-1, 1].
-            codes: (N, n_styles, style_dim), those that gave the output; gradients flow through them.
+            codes: (N, n_styles, style_dim), from which the output was decoded; gradients flow through them.
 
         Returns:
-            One number, the mean over the pictures; less is better.
+            One number, the mean over the pictures. Less is better.
         """
 
 
-TERMS: dict[str, Callable[[], LossTerm]] = {}  # those of one's own, by name: what makes them
+TERMS: dict[str, Callable[[], LossTerm]] = {}  # terms of the user by name, each as a function that makes it
 
 
 def register_loss(name: str) -> Callable[[LossTerm], LossTerm]:
-    """A decorator that makes a loss term known under a name, by which `LossWeights` and `Run` give it a weight.
+    """A decorator that registers a loss term under a name, by which `LossWeights` and `Run` give it a weight.
+
+    It decorates a function, which is then called as it is, or a class, which is built without arguments if the term has
+    a weight. A term that is a module is moved to the device, and its weights are frozen.
 
     Args:
-        name: none of `LossWeights`' own.
-
-    Returns:
-        What decorates a function, which is then called as it is, or a class, which is built without arguments where
-        the term has a weight. A module among them is moved to the device, and its weights are frozen.
+        name: the name; none of the losses in `LossWeights`.
 
     Raises:
-        PspkitError: the name is one of ours.
+        PspkitError: a loss of pspkit has this name.
     """
     if name in OUR_TERMS:
-        raise PspkitError(f"{name}: is a loss of the paper already. Choose another name.")
+        raise PspkitError(f"name: {name!r} is a loss of pspkit already. Choose another name.")
 
     def register(term: LossTerm) -> LossTerm:
         TERMS[name] = term if isinstance(term, type) else lambda: term
@@ -60,7 +60,7 @@ def register_loss(name: str) -> Callable[[LossTerm], LossTerm]:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each loss counts; 0 leaves it out. The domain knows where the face lies in the picture.
+    """The weight of each loss; 0 leaves it out.
 
     Source: Richardson et al. 2021, section 3.2 and appendix.
     """
@@ -69,22 +69,22 @@ class LossWeights:
     l2: float = 1.0
     identity: float = 0.1
     w_norm: float = 0.005
-    lpips_crop: float = 0.0  # on the inner face only
-    l2_crop: float = 0.0
-    moco: float = 0.0  # instead of identity, where the pictures show no faces
-    codes: float = 0.0  # the codes themselves, where the targets' are known
-    own: Mapping[str, float] = field(default_factory=dict, repr=False)  # of terms that `register_loss` made known
+    lpips_crop: float = 0.0  # of the inner face only, which the domain's face box marks
+    l2_crop: float = 0.0  # likewise
+    moco: float = 0.0  # instead of identity, if the pictures show no faces
+    codes: float = 0.0  # of the codes, if those of the targets are known
+    own: Mapping[str, float] = field(default_factory=dict, repr=False)  # of terms that `register_loss` registered
 
     def counted(self) -> dict[str, float]:
-        """The losses that have a weight, with it: ours, then one's own."""
+        """The losses whose weight is not 0, with their weights: first those of pspkit, then those of the user."""
         every = {name: getattr(self, name) for name in OUR_TERMS} | dict(self.own)
         return {name: weight for name, weight in every.items() if weight}
 
     def changed(self, weights: Mapping[str, float]) -> Self:
-        """A copy in which some losses, by name, have other weights.
+        """Returns a copy with other weights for some losses, by name.
 
         Raises:
-            UnregisteredError: there is no loss of a name.
+            UnregisteredError: there is no loss of that name.
         """
         for name in weights:
             check_registered("loss", name, (*OUR_TERMS, *TERMS))
@@ -97,11 +97,11 @@ OUR_TERMS = tuple(entry.name for entry in fields(LossWeights) if entry.name != "
 
 
 def w_norm(codes: Tensor, average: Tensor | None = None) -> Tensor:
-    """How far codes lie from the average latent: mean_n ‖codes_n - average‖, the norm over all styles together.
+    """How far codes lie from the average latent: mean_n ‖codes_n - average‖, with one norm over all styles.
 
     Args:
         codes: (N, n_styles, style_dim).
-        average: (n_styles, style_dim), where the model starts from it; else the norm of the codes themselves.
+        average: (n_styles, style_dim), if the model starts from it; without it, the norm is that of the codes.
 
     Raises:
         PspkitError: an argument has another shape or is not floating-point.
@@ -116,13 +116,13 @@ def w_norm(codes: Tensor, average: Tensor | None = None) -> Tensor:
 
 
 def codes_error(codes: Tensor, known: Tensor, average: Tensor | None = None) -> Tensor:
-    """How far codes lie from known ones: ‖codes - known‖² / ‖known - average‖², sums over the whole batch.
+    """How far codes lie from known ones: ‖codes - known‖² / ‖known - average‖², summed over the whole batch.
 
-    It is 0 for the codes themselves and 1 for those of the average latent.
+    It is 0 for the known codes themselves, and 1 for the average latent.
 
     Args:
         codes: (N, n_styles, style_dim).
-        known: those that the targets were drawn from.
+        known: the codes from which the targets were drawn, of the same shape.
         average: as `w_norm` takes it.
 
     Raises:
@@ -135,19 +135,19 @@ def codes_error(codes: Tensor, known: Tensor, average: Tensor | None = None) -> 
 
 
 class PSPLoss(nn.Module):
-    """The weighted sum of a task's losses: total = sum_i weight_i loss_i. A loss of weight 0 is not even built.
+    """The weighted sum of a task's losses: total = sum_i weight_i loss_i. Losses with the weight 0 are not built.
 
-    Every network in it is frozen and stays in evaluation mode; gradients reach the output and the codes alone.
+    Every network in it is frozen and stays in evaluation mode. Gradients reach only the output and the codes.
 
     Args:
-        weights: of the task.
-        identity_network: as `IdentityLoss` takes it; needed where identity has a weight.
-        face_box: where the face lies, for identity and for the losses on the inner face.
-        moco_path: as `MocoLoss` takes it; needed where moco has a weight.
+        weights: the weights of the task's losses.
+        identity_network: as `IdentityLoss` takes it; needed if identity has a weight.
+        face_box: the place of the face, for identity and for the losses of the inner face.
+        moco_path: as `MocoLoss` takes it; needed if moco has a weight.
         lpips_trunk: as `load_lpips` takes it.
 
     Raises:
-        PspkitError: no weight at all, weights for both identity and MoCo, or a network that is needed is not given.
+        PspkitError: all weights are 0, both identity and MoCo have one, or a network that is needed is not given.
 
     Source: Richardson et al. 2021, section 3.2.
     """
@@ -162,7 +162,9 @@ class PSPLoss(nn.Module):
     ) -> None:
         super().__init__()
         if not weights.counted():
-            raise PspkitError("weights: every one is 0, so nothing would be learned. Give at least one loss a weight.")
+            raise PspkitError(
+                "weights: all of them are 0, so that nothing would be learned. Give at least one loss a weight."
+            )
         if weights.identity and weights.moco:
             raise PspkitError(
                 f"weights: identity is {weights.identity} and moco {weights.moco}, but one takes the other's place."
@@ -170,12 +172,12 @@ class PSPLoss(nn.Module):
             )
         if weights.identity and identity_network is None:
             raise PspkitError(
-                f"identity_network: none, but identity has the weight {weights.identity}."
+                f"identity_network: none is given, but identity has the weight {weights.identity}."
                 " Give a face-recognition network, or set identity=0."
             )
         if weights.moco and moco_path is None:
             raise PspkitError(
-                f"moco_path: none, but moco has the weight {weights.moco}."
+                f"moco_path: none is given, but moco has the weight {weights.moco}."
                 " Give the path of MoCo v2's ResNet-50, which is not fetched, or set moco=0."
             )
         self.weights, self.face_box = weights, face_box
@@ -185,7 +187,7 @@ class PSPLoss(nn.Module):
         self._own = {name: self._make_own(name) for name, weight in weights.own.items() if weight}
 
     def train(self, mode: bool = True) -> Self:
-        """Stays in evaluation mode: with the batch's statistics the networks would measure something else."""
+        """Stays in evaluation mode: with the statistics of the batch, the networks would measure something else."""
         return super().train(False)
 
     def forward(
@@ -201,13 +203,13 @@ class PSPLoss(nn.Module):
         Args:
             output: (N, 3, H, W), about [-1, 1].
             target: (N, 3, H, W) in [-1, 1].
-            codes: (N, n_styles, style_dim), those that gave the output.
-            average: (n_styles, style_dim), where the model starts from it; as `w_norm` takes it.
-            known: the codes that the target was drawn from; needed where codes have a weight.
+            codes: (N, n_styles, style_dim), from which the output was decoded.
+            average: (n_styles, style_dim), if the model starts from it; as `w_norm` takes it.
+            known: the codes from which the target was drawn; needed if codes have a weight.
 
         Returns:
-            The weighted sum, and each loss by its name in `LossWeights.counted`, before weighting; detach them to log
-            them.
+            The weighted sum, and each loss before weighting, by its name in `LossWeights.counted`. Detach them before
+            you log them.
 
         Raises:
             PspkitError: an argument has another shape, is not floating-point, is too small for LPIPS, or is missing.
@@ -218,7 +220,8 @@ class PSPLoss(nn.Module):
         target = target.detach()
         if known is None and self.weights.codes:
             raise PspkitError(
-                f"codes: have the weight {self.weights.codes}, but those of the targets are not known. Set codes=0."
+                f"codes: their loss has the weight {self.weights.codes}, but the codes of the targets are not known."
+                " Set codes=0."
             )
         measures = {
             "lpips": lambda: self._perceptual(output, target),
@@ -247,7 +250,7 @@ class PSPLoss(nn.Module):
         if min(output.shape[2:]) < SMALLEST_SIDE:
             height, width = output.shape[2:]
             raise PspkitError(
-                f"output: LPIPS would see {height}x{width} pixels, and needs {SMALLEST_SIDE} a side."
+                f"output: LPIPS would see {height}x{width} pixels, and it needs at least {SMALLEST_SIDE} a side."
                 " Enlarge the pictures, or set the weights of lpips and lpips_crop to 0."
             )
         return self.lpips(output, target).mean()

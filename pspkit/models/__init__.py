@@ -1,1 +1,1 @@
-"""Networks: backbone, encoders, the two decoders and the identity networks."""
+"""Networks: backbone, encoders and decoders of pSp; in `faces`, those that find and measure faces."""

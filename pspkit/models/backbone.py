@@ -1,4 +1,4 @@
-"""The ResNet-IR backbone: stage table, IR and IR-SE units, residual body, face-recognition network.
+"""The ResNet-IR backbone: its stages, the IR and IR-SE units, the residual body, and the face-recognition network.
 
 Source: Deng et al. 2019 (ArcFace), section 3.1, for the IR unit; Hu et al. 2018, section 3, for squeeze-and-excitation.
 """
@@ -21,7 +21,7 @@ Bottleneck.__doc__ = "The shape of one unit: channels in, channels out, stride o
 
 
 def get_block(in_channel: int, depth: int, num_units: int, stride: int = 2) -> list[Bottleneck]:
-    """One stage: its first unit changes the width and halves the side, the others keep both."""
+    """The units of one stage: the first changes the width and halves the side, the others keep both."""
     return [Bottleneck(in_channel, depth, stride)] + [Bottleneck(depth, depth, 1)] * (num_units - 1)
 
 
@@ -29,9 +29,9 @@ def get_blocks(num_layers: int, widths: tuple[int, ...] = STAGE_WIDTHS) -> list[
     """The four stages of a backbone.
 
     Args:
-        num_layers: a key of `STAGE_UNITS`. It counts the stem, the embedding and two convolutions a unit; only 152
-            is named after its three-convolution sibling, and has 102.
-        widths: channels of each stage; the stem has those of the first.
+        num_layers: a key of `STAGE_UNITS`. It counts the stem, the embedding and two convolutions for each unit. Only
+            "152" is named after the network whose units have three convolutions; here it has 102 layers.
+        widths: channels of each stage; the stem has as many as the first.
 
     Raises:
         PspkitError: the table has no such depth.
@@ -42,19 +42,19 @@ def get_blocks(num_layers: int, widths: tuple[int, ...] = STAGE_WIDTHS) -> list[
 
 
 def stage_ends(num_layers: int) -> list[int]:
-    """Index in the body of the last unit of each stage: [2, 6, 20, 23] at depth 50.
+    """The indices of the last unit of each stage within the body: [2, 6, 20, 23] at depth 50.
 
-    The pyramid taps the last three. The reference hard-codes depth 50's.
+    The pyramid reads the last three. The reference has those of depth 50 written into its code.
     """
     return [count - 1 for count in accumulate(len(stage) for stage in get_blocks(num_layers))]
 
 
 class SEModule(nn.Module):
-    """Squeeze-and-excitation: one learned gate per channel, from the channel means.
+    """Squeeze-and-excitation: multiplies each channel by a gate that is computed from the means of all channels.
 
         y = x * sigmoid(fc2(relu(fc1(mean(x)))))
 
-    Source: Hu et al. 2018, equations 2 to 4; no biases here.
+    Source: Hu et al. 2018, equations 2 to 4; here without biases.
     """
 
     def __init__(self, channels: int, reduction: int = 16):
@@ -64,7 +64,7 @@ class SEModule(nn.Module):
         self.fc2 = nn.Conv2d(squeezed, channels, 1, bias=False)
 
     def gates(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to gates (N, C, 1, 1) in (0, 1)."""
+        """Computes gates (N, C, 1, 1) in (0, 1) from maps (N, C, H, W)."""
         return self.fc2(self.fc1(x.mean((2, 3), keepdim=True)).relu()).sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +76,8 @@ class BottleneckIR(nn.Module):
 
         y = shortcut(x) + BN(conv3x3_s(PReLU(conv3x3(BN(x)))))
 
-    The norm comes first and nothing follows the sum. The shortcut is a plain (strided) copy where the width stays.
+    The norm comes first, and nothing follows the sum. Where the width stays, the shortcut copies its input, with a
+    stride if there is one.
 
     Source: Deng et al. 2019 (ArcFace), section 3.1.
     """
@@ -112,13 +113,13 @@ class BottleneckIRSE(BottleneckIR):
 class StagedBody(nn.Module):
     """A stem and a chain of units whose maps are read at the end of every stage.
 
-    A subclass sets the three attributes; the last three stages have strides 4, 8 and 16 (pSp's pyramid reads them) or
-    lie as deep in another network.
+    A subclass sets the three attributes. pSp's pyramid reads the last three stages, whose strides are 4, 8 and 16, or
+    which lie as deep in another network.
 
     Attributes:
         input_layer: the stem.
         body: the units.
-        stage_ends: index in the body of the last unit of each stage.
+        stage_ends: the indices of the last unit of each stage within the body.
     """
 
     input_layer: nn.Sequential
@@ -127,7 +128,7 @@ class StagedBody(nn.Module):
 
     @property
     def trunk(self) -> tuple[nn.Module, nn.Module]:
-        """What a face-recognition network can give its weights to: the stem and the units."""
+        """The parts that can be initialised from a face-recognition network: the stem and the units."""
         return self.input_layer, self.body
 
     def stages(self, x: Tensor) -> list[Tensor]:
@@ -142,7 +143,7 @@ class StagedBody(nn.Module):
 
 
 class ResidualBody(StagedBody):
-    """Stem and residual units, shared by the encoders and the face-recognition network.
+    """The stem and the residual units that the encoders share with the face-recognition network.
 
     The stem keeps the side (stride 1, no pooling); each of the four stages halves it, so that `stages` gives maps
     with a half, a quarter, an eighth and a sixteenth of the side.
@@ -160,9 +161,9 @@ class ResidualBody(StagedBody):
 
 
 class Backbone(Pretrained, ResidualBody):
-    """Face-recognition network (ArcFace): the body, then one embedding.
+    """The face-recognition network (ArcFace): the body, then one embedding for each face.
 
-    Its weights initialise the encoders; its cosine is the identity loss.
+    Its weights initialise the encoders, and the cosine of its embeddings is the identity loss.
 
     Source: Deng et al. 2019 (ArcFace), section 3.1 (BN, dropout, linear, BN).
     """
@@ -199,7 +200,7 @@ class Backbone(Pretrained, ResidualBody):
             Embeddings (N, embedding_dim) of length 1; their dot product is the cosine similarity.
 
         Raises:
-            PspkitError: another shape, or not floating-point.
+            PspkitError: x has another shape or is not floating-point.
         """
         check_tensor("x", x, ("N", 3, self.config.input_size, self.config.input_size))
         return F.normalize(self.output_layer(self.stages(x)[-1]))

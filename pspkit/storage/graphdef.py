@@ -1,6 +1,6 @@
-"""The constants of a frozen TensorFlow graph: as much of its format as weights need, without TensorFlow.
+"""Reads the constants of a frozen TensorFlow graph without TensorFlow: only the part of the format that weights need.
 
-Such a file is a protocol buffer: a row of fields, each a number that holds the field's tag and type, and its value. The
+Such a file is a protocol buffer: a row of fields. Each field has a number that holds its tag and type, and a value. The
 tags are those of TensorFlow's messages.
 
 Source: the Protocol Buffers documentation ("Encoding"); TensorFlow's graph.proto, node_def.proto, attr_value.proto,
@@ -14,7 +14,7 @@ import numpy as np
 from pspkit.errors import AssetError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
-# Tags of the messages' fields.
+# Tags of the fields of messages.
 GRAPH_NODE = 1
 NODE_NAME, NODE_OPERATOR, NODE_INPUT, NODE_ATTRIBUTE = 1, 2, 3, 5
 ENTRY_KEY, ENTRY_VALUE = 1, 2
@@ -30,19 +30,19 @@ def read_graphdef(content: bytes) -> list[np.ndarray]:
     """Reads the weights of a network in the order in which its operators use them.
 
     Args:
-        content: of a `.pb` file, a GraphDef whose variables were frozen into constants.
+        content: the bytes of a `.pb` file, a GraphDef whose variables were frozen into constants.
 
     Returns:
-        Float32 arrays with one dimension or more, in the file's layout: (height, width, in, out) of a convolution,
-        (in, out) of a matrix.
+        Float32 arrays with at least one dimension, in the layout of the file: (height, width, in, out) for a
+        convolution, (in, out) for a matrix.
 
     Raises:
-        AssetError: the content is no such file, or is damaged.
+        AssetError: the content is not such a file, or is damaged.
     """
     try:
         return list(_used_constants(memoryview(content)))
     except (IndexError, ValueError, KeyError, TypeError) as error:
-        raise AssetError(f"not a TensorFlow graph, or a damaged one ({error}).") from error
+        raise AssetError(f"it is not a TensorFlow graph, or a damaged one ({error}).") from error
 
 
 def _used_constants(content: memoryview) -> Iterator[np.ndarray]:
@@ -60,7 +60,7 @@ def _used_constants(content: memoryview) -> Iterator[np.ndarray]:
 
 
 def _constant(node: list[tuple[int, Value]]) -> np.ndarray | None:
-    """The value of a constant; None where it holds no floats, or a single number."""
+    """The value of a constant; None if it does not hold floats, or only a single number."""
     entries = [dict(_fields(value)) for tag, value in node if tag == NODE_ATTRIBUTE]
     (attribute,) = (entry[ENTRY_VALUE] for entry in entries if entry[ENTRY_KEY] == b"value")
     tensor = dict(_fields(dict(_fields(attribute))[ATTRIBUTE_TENSOR]))
@@ -78,7 +78,7 @@ def _text(node: list[tuple[int, Value]], wanted: int) -> list[str]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
-    """The tags and values of a message's fields, in its order."""
+    """Yields the tags and values of the fields of a message, in order."""
     position = 0
     while position < len(message):
         key, position = _varint(message, position)
@@ -97,7 +97,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """A whole number in groups of seven bits, the lowest first, and the position behind it."""
+    """Reads a whole number in groups of seven bits, the lowest first; returns it and the position behind it."""
     value = shift = 0
     while True:
         byte = message[position]

@@ -1,4 +1,4 @@
-"""Where files of pspkit lie: in a clone of the project, or beside an installed package."""
+"""The places of pspkit's files: in a clone of the project, or beside an installed package."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,10 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def cache_folder() -> Path:
-    """What can be fetched or made again: PSPKIT_CACHE, else data/cache of the clone, else ~/.cache/pspkit."""
+    """The folder of files that can be fetched or made again.
+
+    It is PSPKIT_CACHE if that is set, else data/cache of the clone, else ~/.cache/pspkit.
+    """
     if chosen := os.environ.get("PSPKIT_CACHE"):
         return Path(chosen).expanduser().absolute()
     clone = _clone()
@@ -15,11 +18,11 @@ def cache_folder() -> Path:
 
 
 def shipped_weights() -> Path:
-    """The weights of the rendered heads: data/weights of the clone, else the copy that the wheel carries."""
+    """The folder of the weights that ship: data/weights of the clone, else the copy in the wheel."""
     clone = _clone()
     return clone / "data" / "weights" if clone else PACKAGE / "weights"
 
 
 def _clone() -> Path | None:
-    """The clone that the package is imported from; None where it is installed."""
+    """The clone from which the package is imported; None if it is installed."""
     return PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None

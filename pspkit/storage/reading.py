@@ -1,4 +1,4 @@
-"""Files read with care: ordinary files alone, and JSON of any content."""
+"""Reads files with care: only ordinary files, and JSON whatever its content."""
 
 import errno
 import json
@@ -9,17 +9,17 @@ from typing import Any
 
 
 def check_ordinary(path: Path | str) -> None:
-    """Refuses what is no ordinary file: a pipe would be waited for, and a device read without end.
+    """Refuses anything but an ordinary file: reading a pipe would wait, and reading a device would never end.
 
     Args:
         path: the file, or a link to it.
 
     Raises:
-        OSError: it is something else, is not there, or its name cannot be one.
+        OSError: it is something else, it is not there, or its name is not possible.
     """
     try:
         mode = os.stat(path).st_mode
-    except ValueError as error:  # a zero byte
+    except ValueError as error:  # The name holds a zero byte.
         raise OSError(errno.EINVAL, "its name holds a zero byte", str(path)) from error
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
@@ -27,10 +27,10 @@ def check_ordinary(path: Path | str) -> None:
 
 
 def parse_json(text: str) -> Any:
-    """The value that a JSON text stands for.
+    """Parses a JSON text.
 
     Raises:
-        ValueError: no JSON, nested too deeply, or with a number that is none.
+        ValueError: the text is not JSON, is nested too deeply, or holds NaN or an infinity.
     """
     try:
         return json.loads(text, parse_constant=_no_number)
@@ -39,4 +39,4 @@ def parse_json(text: str) -> Any:
 
 
 def _no_number(name: str) -> None:
-    raise ValueError(f"it holds {name}, which is no number")
+    raise ValueError(f"it holds {name}, which is not a number")

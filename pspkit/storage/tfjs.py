@@ -1,6 +1,6 @@
-"""The constants of a TensorFlow.js graph model: as much of its format as weights need, without TensorFlow.
+"""Reads the constants of a TensorFlow.js graph model without TensorFlow: only the part of the format that weights need.
 
-Such a model is a folder: `model.json` holds the graph and a list of its constants, and files beside it hold their
+Such a model is a folder. `model.json` holds the graph and a list of its constants, and files beside it hold their
 numbers, one constant after the other.
 
 Source: TensorFlow.js, the format "graph-model" (`GraphModel` and `WeightsManifestConfig` of its documentation).
@@ -26,8 +26,8 @@ def read_tfjs(folder: Path) -> list[tuple[str, np.ndarray]]:
         folder: holds `model.json` and the files that it names.
 
     Returns:
-        Names and float32 arrays in the file's layout: (height, width, in, out) of a convolution, (height, width,
-        channels, multiplier) of a depthwise one. Single numbers, and whole ones, are no weights.
+        Names, and float32 arrays in the layout of the file: (height, width, in, out) for a convolution, (height, width,
+        channels, multiplier) for a depthwise one. Single numbers and whole numbers are left out: they are not weights.
 
     Raises:
         AssetError: the folder holds no such model, or it is damaged.
@@ -41,12 +41,12 @@ def read_tfjs(folder: Path) -> list[tuple[str, np.ndarray]]:
         }
         used = [name for node in model["modelTopology"]["node"] for name in node.get("input", ()) if name in constants]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AssetError(f"not a graph model of TensorFlow.js that can be read ({error}).") from error
+        raise AssetError(f"it is not a graph model of TensorFlow.js that can be read ({error}).") from error
     return [(name, constants[name]) for name in used]
 
 
 def read_constants(folder: Path, model: dict) -> Iterator[tuple[str, np.ndarray]]:
-    """The names and values of all constants, in the order of the files.
+    """Yields the names and values of all constants, in the order of the files.
 
     Args:
         folder: holds the files of numbers.

@@ -1,8 +1,8 @@
-"""The constants of a TensorFlow Lite file: as much of its format as weights need, without TensorFlow.
+"""Reads the constants of a TensorFlow Lite file without TensorFlow: only the part of the format that weights need.
 
-Such a file is a flatbuffer: tables that point at their fields by offsets, all little-endian. A table begins with the
-distance back to its list of fields; that list says at which distance in the table each field lies, or 0 where the
-field is absent. The numbers of the fields are those of TensorFlow Lite's schema.
+Such a file is a flatbuffer: tables that refer to their fields by offsets, all little-endian. A table begins with the
+distance back to its list of fields. This list gives the distance of each field from the beginning of the table, or 0 if
+the field is absent. The numbers of the fields are those of TensorFlow Lite's schema.
 
 Source: the FlatBuffers format description ("FlatBuffers internals") and TensorFlow Lite's schema.fbs, version 3.
 """
@@ -27,25 +27,25 @@ BUFFER_DATA = 0
 def read_tflite(content: bytes) -> list[np.ndarray]:
     """Reads the weights of a network in the order in which its operators use them.
 
-    Half-precision weights reach their operator through another one that only converts them; they count where they are
-    used. A weight that is used twice is listed twice.
+    An operator that only converts weights from half precision does not count as their use. A weight that is used twice
+    is listed twice.
 
     Args:
-        content: of a `.tflite` file with one subgraph.
+        content: the bytes of a `.tflite` file with one subgraph.
 
     Returns:
-        Float32 arrays in the file's layout: (out, height, width, in) of a convolution, (1, height, width, channels)
-        of a depthwise one.
+        Float32 arrays in the layout of the file: (out, height, width, in) for a convolution, (1, height, width,
+        channels) for a depthwise one.
 
     Raises:
-        AssetError: the content is no such file, or is damaged.
+        AssetError: the content is not such a file, or is damaged.
     """
     if content[4:8] != IDENTIFIER:
-        raise AssetError("not a TensorFlow Lite file.")
+        raise AssetError("it is not a TensorFlow Lite file.")
     try:
         return list(_used_constants(_Table(content, _uint32(content, 0))))
     except (struct.error, IndexError, ValueError, KeyError) as error:
-        raise AssetError(f"a damaged TensorFlow Lite file ({error}).") from error
+        raise AssetError(f"it is a damaged TensorFlow Lite file ({error}).") from error
 
 
 def _used_constants(model: "_Table") -> Iterator[np.ndarray]:
@@ -60,7 +60,7 @@ def _used_constants(model: "_Table") -> Iterator[np.ndarray]:
             constants[number] = data.view(dtype).astype(np.float32).reshape(shape)
     for operator in subgraph.tables(SUBGRAPH_OPERATORS):
         inputs = operator.array(OPERATOR_INPUTS, np.int32).tolist()
-        if len(inputs) == 1 and inputs[0] in constants:  # converts a weight to single precision
+        if len(inputs) == 1 and inputs[0] in constants:  # It converts a weight to single precision.
             constants[int(operator.array(OPERATOR_OUTPUTS, np.int32)[0])] = constants[inputs[0]]
         else:
             yield from (constants[number] for number in inputs if number in constants)
@@ -73,17 +73,17 @@ class _Table:
         self.content, self.position = content, position
 
     def integer(self, field: int, kind: str) -> int:
-        """A number stored in the table itself, in `struct`'s notation; 0 where the field is absent."""
+        """Reads a number in the table itself, of a kind as `struct` names it; 0 if the field is absent."""
         position = self._field(field)
         return struct.unpack_from(f"<{kind}", self.content, position)[0] if position else 0
 
     def array(self, field: int, dtype: type) -> np.ndarray:
-        """A vector of numbers; an empty one where the field is absent."""
+        """Reads a vector of numbers; an empty one if the field is absent."""
         start, length = self._vector(field)
         return np.frombuffer(self.content, dtype, length, start) if length else np.empty(0, dtype)
 
     def tables(self, field: int) -> list["_Table"]:
-        """A vector of tables."""
+        """Reads a vector of tables."""
         start, length = self._vector(field)
         return [_Table(self.content, at + _uint32(self.content, at)) for at in range(start, start + 4 * length, 4)]
 

@@ -1,6 +1,6 @@
-"""Runs a command that ends when its parent does, however that ends: `python watched.py COMMAND ...`.
+"""Runs a command that ends with its parent, however the parent ends: `python watched.py COMMAND ...`.
 
-The parent holds the other end of this process's standard input, which closes with it.
+The parent holds the other end of this process's standard input, which is closed when the parent ends.
 """
 
 import os
@@ -12,7 +12,7 @@ from contextlib import suppress
 
 
 def main() -> int:
-    """Starts the command with all that it starts in a group of its own, and gives its exit code."""
+    """Runs the command in its own process group, and returns its exit code."""
     client = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
 
     def end() -> None:
@@ -20,7 +20,7 @@ def main() -> int:
             os.killpg(client.pid, signal.SIGKILL)
 
     def wait_for_parent() -> None:
-        os.read(0, 1)  # nothing comes: it returns when the other end is closed
+        os.read(0, 1)  # Nothing is sent: this returns when the other end is closed.
         end()
 
     threading.Thread(target=wait_for_parent, daemon=True).start()

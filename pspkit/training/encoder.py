@@ -1,4 +1,4 @@
-"""Training of pSp's encoder: the losses of a batch, one step, and what validation measures."""
+"""The training of pSp's encoder: the losses of a batch, one step, and the validation."""
 
 import copy
 import math
@@ -27,7 +27,7 @@ SHOWN = 8  # pairs on a validation sheet
 
 
 class Objective(nn.Module):
-    """A batch through the whole of pSp to its loss; the same path for training and for validation.
+    """Takes a batch through the whole of pSp to its loss, in the same way for training and for validation.
 
         loss(resize(G(E(x) + average)), y)
 
@@ -35,8 +35,8 @@ class Objective(nn.Module):
 
     Args:
         psp: the model.
-        loss: of the task.
-        preview: side, pixels, of the decoder's preview that stands in for G, where it has one; 0 for whole pictures.
+        loss: the loss of the task.
+        preview: side of the decoder's preview that takes the place of G, if it has one, pixels; 0 for whole pictures.
 
     Source: Richardson et al. 2021, section 3.2.
     """
@@ -52,12 +52,12 @@ class Objective(nn.Module):
         return self
 
     def forward(self, source: Tensor, target: Tensor, known: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """From pairs to losses.
+        """Computes the losses of pairs.
 
         Args:
             source: (N, input_nc, input_size, input_size).
             target: (N, 3, H, H) in [-1, 1].
-            known: the targets' codes (N, n_styles, style_dim), where they are known.
+            known: the codes of the targets (N, n_styles, style_dim), if they are known.
 
         Returns:
             As `PSPLoss.forward`.
@@ -69,26 +69,26 @@ class Objective(nn.Module):
 
 
 class EncoderTraining:
-    """Trains a pSp's encoder; the decoder is frozen unless the configuration says otherwise. A `loop.Strategy`.
+    """Trains the encoder of a pSp; the decoder is frozen unless the configuration says otherwise. A `loop.Strategy`.
 
-    N processes take the steps that one takes with N times the accumulation. Batch norms see the batch of one process,
-    except on several GPUs, where they are synchronised.
+    N processes take the same steps as one process that accumulates N times as many batches. Batch norms see the batch
+    of one process, except on several GPUs, where they are synchronised.
 
     Args:
         psp: the model; its weights are changed in place.
-        loss: of the task.
-        training: pairs to learn from: a data set, or whatever gives batches of them.
+        loss: the loss of the task.
+        training: pairs to learn from, as a data set or as anything that gives batches of them.
         validation: pairs of other people.
-        config: how.
-        machine: where; the best device and the configuration's precision unless given.
+        config: how to train.
+        machine: where to compute; the best device and the configuration's precision unless given.
 
     Attributes:
-        model: the running average of `psp`, which is validated, kept and used. It shares a frozen decoder with it.
+        model: the running average of `psp`, which is validated, kept and used. A frozen decoder is shared with `psp`.
         names: "total", and every loss that has a weight.
 
     Raises:
-        PspkitError: no such optimiser, a count below 1, fewer pairs than a step takes, nothing to validate on, or
-            a weight for codes that the pairs do not know.
+        PspkitError: there is no such optimiser, a count is below 1, there are fewer pairs than a step takes or none to
+            validate on, or codes have a weight but are not known.
 
     Source: Richardson et al. 2021, section 3.2 and appendix.
     """
@@ -115,11 +115,13 @@ class EncoderTraining:
         self.drawn = hasattr(training, "batches")
         if not self.drawn and len(training) < self.per_step:
             raise PspkitError(
-                f"training: {len(training)} pairs, but one step takes {self.per_step} (batch {config.batch}, accumulate"
-                f" {config.accumulate}, processes {machine.processes}). Add pictures or lower the batch."
+                f"training: there are {len(training)} pairs, but one step takes {self.per_step} (batch {config.batch},"
+                f" accumulate {config.accumulate}, processes {machine.processes}). Add pictures or lower the batch."
             )
         if not len(validation):
-            raise PspkitError("validation: no pairs, so nothing would tell whether it learns. Hold some out.")
+            raise PspkitError(
+                "validation: there are no pairs, so that nothing would tell whether it learns. Hold some out."
+            )
         if loss.weights.codes:
             _check_codes(validation[0][2:], (psp.decoder.n_styles, psp.decoder.style_dim))
         self.feed = None if self.drawn else Feed(training, machine, config.workers)
@@ -134,7 +136,7 @@ class EncoderTraining:
         self.model = copy.deepcopy(psp, frozen)
         averages = [getattr(self.model, name) for name in learning]
         self.average = RunningAverage(averages, [*learning.values()], lambda done: 1 - config.ema_decay if done else 1)
-        self.judge = Objective(self.model, loss.to(machine.device)).eval()  # it sees whole pictures
+        self.judge = Objective(self.model, loss.to(machine.device)).eval()  # It sees whole pictures.
         objective = Objective(psp, loss, config.preview)
         if machine.processes > 1 and machine.device.type == "cuda":
             objective = nn.SyncBatchNorm.convert_sync_batchnorm(objective)
@@ -143,7 +145,7 @@ class EncoderTraining:
         self.names = ("total", *loss.weights.counted())
 
     def batches(self, done: int) -> Iterator[Iterator[Pair]]:
-        """This process's share of every step after the first `done`: as many batches as are accumulated."""
+        """Yields this process's share of every step after the first `done`: as many batches as are accumulated."""
         config = self.config
         if self.drawn:
             pairs = self.training.batches(done * config.accumulate, config.batch, self.machine)
@@ -156,11 +158,11 @@ class EncoderTraining:
         """Takes one step.
 
         Args:
-            batch: as many pairs as are accumulated, on the device.
-            done: steps taken before.
+            batch: as many batches of pairs as are accumulated, on the device.
+            done: number of steps taken before.
 
         Returns:
-            The losses by their `names`, means over the batches.
+            By `names`, the means of the losses over these batches.
         """
         self._set_rate(done)
         self.objective.train()
@@ -193,7 +195,7 @@ class EncoderTraining:
         return {
             "psp": self.psp.state_dict(),
             "average": averages,
-            "optimizer": self.optimizer.state_dict(),  # lookahead's slow weights too
+            "optimizer": self.optimizer.state_dict(),  # with the slow weights of lookahead
             "scaler": self.machine.scaler.state_dict(),
         }
 
@@ -208,7 +210,7 @@ class EncoderTraining:
 
     def _read(self, done: int) -> Iterator[Pair]:
         machine, config = self.machine, self.config
-        steps = len(self.training) // self.per_step  # of one epoch; the rest of the pairs waits for the next shuffle
+        steps = len(self.training) // self.per_step  # of one epoch; pairs that are left over wait for the next shuffle
         for epoch in count(done // steps):
             self.training.set_epoch(epoch)
             shuffle = torch.Generator(device="cpu").manual_seed(seed_of(config.seed, epoch))
@@ -238,29 +240,32 @@ class EncoderTraining:
 
 def _check_codes(known: tuple[Tensor, ...], taken: tuple[int, int]) -> None:
     if not known:
-        raise PspkitError("codes: have a weight, but the pairs know none. Set codes=0, or train on drawn faces.")
+        raise PspkitError(
+            "codes: their loss has a weight, but the codes of the pairs are not known. Set codes=0, or train on drawn"
+            " faces."
+        )
     if tuple(known[0].shape) != taken:
         have = "{} of length {}".format(*known[0].shape)
         raise PspkitError(
-            f"codes: the pairs know {have}, the decoder takes {taken[0]} of {taken[1]}. Set codes=0, or train with the"
-            " decoder that drew the pairs."
+            f"codes: the pairs have {have}, and the decoder takes {taken[0]} of length {taken[1]}. Set codes=0, or"
+            " train with the decoder that drew the pairs."
         )
 
 
 def to_side(images: Tensor, side: int) -> Tensor:
-    """Pictures (N, C, H, H) at another side: pooled where it is smaller, as the reference does, else bilinear."""
+    """Scales pictures (N, C, H, H) to a side: by pooling to a smaller one, as the reference does, else bilinearly."""
     if side < images.shape[-1]:
         return F.adaptive_avg_pool2d(images, side)
     return images if side == images.shape[-1] else F.interpolate(images, size=side, mode="bilinear")
 
 
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """The optimizer that a configuration names, for what has gradients in a model.
+    """Makes the optimizer that a configuration names, for all weights of a model that have gradients.
 
-    Its groups say by "body" whether they are the encoder's pretrained body or anything else.
+    The entry "body" of each group says whether it holds the pretrained body of the encoder or all else.
 
     Raises:
-        PspkitError: there is none of this name.
+        PspkitError: there is no optimizer of this name.
     """
     check_choice("optimizer", config.optimizer, OPTIMIZERS)
     bodies = [part for module in model.modules() if isinstance(module, StagedBody) for part in module.trunk]
@@ -274,5 +279,5 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
         return torch.optim.Adam(learning, lr=config.lr, fused=True)
     from pytorch_optimizer import Ranger
 
-    # The reference takes plain steps while the variance of few gradients says too little.
+    # As in the reference, it takes plain steps until there are enough gradients to know their variance.
     return Ranger(learning, lr=config.lr, betas=(0.95, 0.999), eps=1e-5, k=6, alpha=0.5, degenerated_to_sgd=True)

@@ -14,31 +14,31 @@ from pspkit.errors import PspkitError
 from pspkit.training.machine import Machine
 
 Share = TypeVar("Share")
-# Sources (N, input_nc, S, S), targets (N, 3, H, H) and, where they are known, the targets' codes (N, n_styles,
-# style_dim), all on the device.
+# Sources (N, input_nc, S, S), targets (N, 3, H, H) and, if they are known, the codes of the targets (N, n_styles,
+# style_dim); all are on the device.
 Pair = tuple[Tensor, ...]
 
 
 class PairSource(Protocol):
-    """Training pairs that come as whole batches, without end: heads that are drawn on the GPU, for example.
+    """Training pairs in whole batches, without end; for example, of heads that are drawn on the GPU.
 
     Attributes:
-        task: whose pairs they are.
+        task: the task of the pairs.
     """
 
     task: Task
 
     def batches(self, done: int, size: int, machine: Machine) -> Iterator[Pair]:
-        """Batches of `size` pairs on the machine's device, after the first `done` of this process.
+        """Yields batches of `size` pairs on the machine's device, after the first `done` batches of this process.
 
-        What they hold is to depend on nothing but their number and `machine.rank`, so that a training goes on exactly.
+        Their content must depend only on their number and on `machine.rank`, so that a resumed training repeats them.
         """
 
 
 class Feed:
     """Reads the pairs of a data set in a given order, and brings them onto the machine's device.
 
-    Its worker processes live as long as it does; 0 workers read in this process.
+    Its worker processes live as long as the feed. With 0 workers, this process reads.
     """
 
     def __init__(self, pairs: PairDataset, machine: Machine, workers: int) -> None:
@@ -50,11 +50,11 @@ class Feed:
             pin_memory=machine.device.type == "cuda",
             persistent_workers=workers > 0,
             worker_init_fn=_leave_interrupts_to_the_main_process,
-            generator=torch.Generator(device="cpu"),  # else it would take a number from the one that the steps use
+            generator=torch.Generator(device="cpu"),  # It must not take a number from the generator of the steps.
         )
 
     def read(self, batches: Iterable[Tensor]) -> Iterator[Pair]:
-        """Batches of pairs; `batches` holds the numbers (B,) of the pairs in each.
+        """Yields batches of pairs; `batches` holds the numbers (B,) of the pairs in each.
 
         Raises:
             PspkitError: a picture cannot be read.
@@ -63,12 +63,12 @@ class Feed:
         try:
             for pair in self.loader:
                 yield tuple(part.to(self.device, non_blocking=True) for part in pair)
-        except PspkitError as error:  # in a worker: its traceback comes first
+        except PspkitError as error:  # A worker's error begins with its traceback.
             raise PspkitError(str(error).rpartition("PspkitError: ")[2]) from None
 
 
 class _Order:
-    """The batches of the next pass, for a loader whose workers outlive the pass."""
+    """The batches of the next pass through the data; the loader's workers live on after it."""
 
     batches: Sequence[list[int]] = ()
 
@@ -80,7 +80,7 @@ class _Order:
 
 
 def shares(order: Callable[[int], Sequence[Share]], steps: int, done: int) -> Iterator[Share]:
-    """What each step after the first `done` takes, without end; `order` gives it for all the `steps` of an epoch."""
+    """Yields the share of each step after the first `done`; `order` gives those of all `steps` of an epoch."""
     for epoch in count(done // steps):
         yield from order(epoch)[max(done - epoch * steps, 0) :]
 

@@ -1,4 +1,4 @@
-"""Training of the identity network for rendered heads, as the paper's backbone is trained on photographs.
+"""The training of the identity network for rendered heads, in the same way as ArcFace is trained on photographs.
 
 Source: Deng et al. 2019 (ArcFace), section 3.1.
 """
@@ -24,20 +24,20 @@ from pspkit.training.feed import shares
 from pspkit.training.loop import Pace
 from pspkit.training.machine import Machine
 
-COLOURS = ("skin_tone", "skin_warmth", "iris_colour", "hair_colour", "hair_shade")  # what a lookalike shares
+COLOURS = ("skin_tone", "skin_warmth", "iris_colour", "hair_colour", "hair_shade")  # what lookalikes have in common
 
 
 @dataclass(frozen=True)
 class Verification:
-    """How well pairs of heads are told apart: is it one person in two scenes, or are they two?
+    """How well a network tells whether two heads are one person in two scenes, or two people.
 
     Attributes:
-        threshold: the cosine from which on a pair counts as one person: the best for the first half of the people.
-        accuracy: with it, of the pairs of the second half.
-        lookalikes: the same where the two people of a pair have the same skin, eyes and hair colour.
-        same: mean cosine of one person's pairs.
-        different: of two people's.
-        alike: of two people's who have the same colours.
+        threshold: the cosine above which a pair counts as one person; chosen as the best for the first half of people.
+        accuracy: the share of right answers with this threshold, for the second half of people.
+        lookalikes: the same, if the two people of a pair have the same colours of skin, eyes and hair.
+        same: mean cosine of pairs that show one person.
+        different: mean cosine of pairs that show two people.
+        alike: mean cosine of pairs that show two people with the same colours.
     """
 
     threshold: float
@@ -50,16 +50,17 @@ class Verification:
 
 @torch.no_grad()
 def verify(network: nn.Module, split: str = "test", people: int = 256, size: int = 64, seed: int = 0) -> Verification:
-    """Verifies rendered people that no training has seen.
+    """Measures how well a network verifies rendered people that no training has seen.
 
-    Every person is rendered in two scenes, beside somebody else, and beside somebody else with the same colours.
+    Every person is compared with themself in another scene, with another person, and with another person who has the
+    same colours.
 
     Args:
-        network: `Backbone`, or alike.
+        network: a `Backbone`, or a network with the same interface.
         split: "validation" or "test".
-        people: how many, an even number.
+        people: number of people, even.
         size: side of the heads, pixels.
-        seed: of the factors.
+        seed: seed of the factors.
 
     Source: Huang et al. 2007 (LFW), section III, for the protocol; here with two parts instead of ten.
     """
@@ -93,15 +94,15 @@ class IdentityTraining:
     An epoch shows every head once, half of them mirrored, and ends with a verification of other people.
 
     Args:
-        config: how.
-        heads: items with "image", (3, S, S) in [-1, 1]; `config.views` in a row are one person.
-        machine: where; the best device and the configuration's precision unless given.
+        config: how to train.
+        heads: items with "image", (3, S, S) in [-1, 1]; `config.views` heads in a row show one person.
+        machine: where to compute; the best device and the configuration's precision unless given.
 
     Attributes:
-        model: the network, without the people that it learned.
+        model: the network, without the weights of the people that it learned from.
 
     Raises:
-        PspkitError: several processes.
+        PspkitError: there are several processes.
 
     Source: Deng et al. 2019 (ArcFace), section 3.1; AdamW instead of plain descent, as the training is short.
     """
@@ -115,7 +116,8 @@ class IdentityTraining:
         self.machine = machine = machine or Machine(precision=config.precision)
         if machine.processes > 1:
             raise PspkitError(
-                f"processes: {machine.processes}, but this network is trained in one. Start it without torchrun."
+                f"processes: there are {machine.processes}, but this network is trained in one. Start it without"
+                " torchrun."
             )
         self.epoch = -(-len(heads) // config.batch)  # steps
         self.pace = Pace(config.epochs * self.epoch, self.epoch, config.save_every)
@@ -127,7 +129,7 @@ class IdentityTraining:
         self.optimizer = torch.optim.AdamW(self.networks.parameters(), config.lr, weight_decay=config.weight_decay)
 
     def batches(self, done: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The numbers of the heads of every step after the first `done`, and which of them are mirrored."""
+        """Yields the numbers of the heads of every step after the first `done`, and which of them are mirrored."""
 
         def order(epoch: int) -> list[tuple[Tensor, Tensor]]:
             generator = torch.Generator(device="cpu").manual_seed(seed_of(self.config.seed, epoch))
@@ -138,7 +140,7 @@ class IdentityTraining:
         return shares(order, self.epoch, done)
 
     def step(self, batch: tuple[Tensor, Tensor], done: int) -> dict[str, Tensor]:
-        """Takes one step with the heads of some numbers (N,), of which some are mirrored (N,)."""
+        """Takes one step with the heads of the given numbers (N,), of which some are mirrored (N,)."""
         config, device, (heads, mirrored) = self.config, self.machine.device, batch
         self.optimizer.param_groups[0]["lr"] = config.lr * (1 + math.cos(math.pi * done / self.pace.steps)) / 2
         self.networks.train()
@@ -152,7 +154,7 @@ class IdentityTraining:
         return {"arcface": loss.detach()}
 
     def validate(self) -> tuple[dict[str, float], None]:
-        """Verifies validation people: the fields of `Verification`."""
+        """Verifies the people of the validation split; returns the fields of `Verification`."""
         self.model.eval()
         return asdict(verify(self.model, "validation", self.config.validation, self.config.size)), None
 

@@ -1,10 +1,10 @@
 """What a training keeps in its folder.
 
-run.json      what it is made of
-state.pt      what the next step depends on
-best/, last/  models for `from_pretrained`; best/ where validation gives a total
-log.jsonl     one line a validation
-sheets/       pictures to look at, of each validation
+run.json      what the training began with
+state.pt      all that the next step depends on
+best/, last/  models for `from_pretrained`; best/ only if the validation gives a total
+log.jsonl     one line for each validation
+sheets/       pictures of each validation, to look at
 tensorboard/  scalars and sheets, for `tensorboard --logdir`
 .lock         held by the process that trains there
 """
@@ -38,27 +38,27 @@ Config = TypeVar("Config")
 
 
 class Keeper:
-    """Writes it; every file whole or not at all.
+    """Writes the files of a training, each whole or not at all.
 
-    Raises, from every method:
-        CheckpointError: a file could not be written; the one that stood there is untouched.
+    Every method raises:
+        CheckpointError: a file could not be written; an older one of that name is kept.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.lines, self.step = folder, [], 0
 
     def begin(self, record: Mapping[str, Any], step: int) -> None:
-        """Notes what is trained, and forgets what was logged after a step."""
+        """Writes what the training began with, and forgets what was logged after a step."""
         write_text(self.folder / RECORD, json.dumps(record, indent=2) + "\n")
         self.lines, self.step = [line for line in read_log(self.folder) if line["step"] <= step], step
 
     def scalars(self, step: int, losses: Mapping[str, float], group: str = "training") -> None:
-        """Numbers by name, for TensorBoard."""
+        """Writes numbers by name for TensorBoard."""
         for name, value in losses.items():
             self.board.add_scalar(f"{group}/{name}", value, step)
 
     def report(self, report: "Report", model: Any) -> None:
-        """What a validation found, and the model where it is the best so far."""
+        """Writes the result of a validation, and the model if it is the best so far."""
         if report.best:
             model.save_pretrained(self.folder / "best")
         if report.sheet is not None:
@@ -70,7 +70,7 @@ class Keeper:
         write_text(self.folder / LOG, "".join(json.dumps(line) + "\n" for line in self.lines))
 
     def save(self, state: dict[str, Any], model: Any) -> None:
-        """The model and the state; a kill in between leaves the older state, which leads to the same model again."""
+        """Writes the model, then the state. After a kill in between, the older state leads to the same model again."""
         model.save_pretrained(self.folder / "last")
         write_state(self.folder / STATE, {"format": FORMAT, **state})
         self.board.flush()
@@ -84,14 +84,14 @@ class Keeper:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keeps a second training out of a folder for as long as this one runs; a killed process keeps nobody out.
+    """Locks a folder against a second training while this one runs; the lock ends with the process.
 
     Args:
-        folder: of the training; made where it is not there.
+        folder: the folder of the training; made if it is not there.
 
     Raises:
-        PspkitError: another training is running in it.
-        CheckpointError: it cannot be written.
+        PspkitError: another training is running in the folder.
+        CheckpointError: the folder cannot be written.
     """
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
@@ -110,29 +110,31 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
-    """The state of a training's folder; None before the first was kept.
+    """Reads the state in the folder of a training; None if none was kept yet.
 
     Raises:
-        CheckpointError: damaged, foreign or unsafe.
+        CheckpointError: the state is damaged, foreign or unsafe.
     """
     path = folder / STATE
     if not path.exists():
         return None
     state, _ = read_file(path)
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: not the state of a training of this version. Name another folder.")
+        raise CheckpointError(
+            f"{path}: it is not the state of a training by this version of pspkit. Name another folder."
+        )
     try:
         check_number("step", state.get("step"), 0, whole=True)
         check_number("seconds", state.get("seconds"), 0)
-        if state.get("best") != math.inf:  # none was the best yet
+        if state.get("best") != math.inf:  # There was no best model yet.
             check_number("best", state.get("best"))
     except PspkitError as error:
-        raise CheckpointError(f"{path}: damaged ({error}) Train into another folder.") from error
+        raise CheckpointError(f"{path}: it is damaged ({error}) Train into another folder.") from error
     return state
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """What a training is made of, as its folder says; None where there is none.
+    """Reads what the training in a folder began with; None if there is none.
 
     Raises:
         CheckpointError: the record cannot be read.
@@ -145,52 +147,53 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         record = parse_json(path.read_text(encoding="utf-8"))
         return {"trains": "encoder", **record}
     except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}). Train into another folder.") from error
+        raise CheckpointError(f"{path}: it cannot be read ({error}). Train into another folder.") from error
 
 
 def recorded(folder: str | Path, kind: str, config: type[Config]) -> Config | None:
-    """The configuration that a training of a `Strategy.kind` began with; None where the folder holds none.
+    """Reads the configuration with which a training of this kind began; None if the folder holds no training.
 
     Raises:
-        CheckpointError: something else is trained there, or the record is missing or that of another version.
+        CheckpointError: something else is trained there, the record is missing, or another version wrote it.
     """
     record = read_record(Path(folder))
     if record is None:
         if (Path(folder) / STATE).exists():
-            raise CheckpointError(f"{folder}: holds a {STATE} without its {RECORD}. Name another folder.")
+            raise CheckpointError(f"{folder}: it holds a {STATE} without its {RECORD}. Name another folder.")
         return None
     if (trained := record.pop("trains")) != kind:
         raise CheckpointError(
-            f"{Path(folder) / RECORD}: holds the training of another part ({trained}, not {kind}). Name another folder."
+            f"{Path(folder) / RECORD}: another kind of network is trained there ({trained}, not {kind}). Name another"
+            " folder."
         )
     try:
         return _from_record(config, record)
     except PspkitError as error:
-        raise CheckpointError(f"{Path(folder) / RECORD}: damaged. {error} Train into another folder.") from error
+        raise CheckpointError(f"{Path(folder) / RECORD}: it is damaged. {error} Train into another folder.") from error
     except (TypeError, KeyError) as error:
         raise CheckpointError(
-            f"{Path(folder) / RECORD}: cannot be read ({error!r}); another version of pspkit wrote it. Go on with that"
-            " version, or train into another folder."
+            f"{Path(folder) / RECORD}: it cannot be read ({error!r}); another version of pspkit wrote it. Go on with"
+            " that version, or train into another folder."
         ) from error
 
 
 def check_same(given: Mapping[str, Any], begun: Mapping[str, Any], changeable: Collection[str], folder: Path) -> None:
-    """Refuses to go on with something else than a training began with, except where a name is `changeable`.
+    """Refuses to go on with other settings than a training began with, unless they are `changeable`.
 
     Raises:
-        PspkitError: the name of what differs, and both values.
+        PspkitError: a setting differs; gives its name and both values.
     """
     now, before = _flat(json.loads(json.dumps(given))), _flat(begun)
     for name in dict.fromkeys([*now, *before]):
         if now.get(name) != before.get(name) and name not in changeable:
             raise PspkitError(
                 f"{name}: got {now.get(name)!r}, but the training in {folder} began with {before.get(name)!r}."
-                " Give that to go on, or name another folder."
+                " Give that value to go on, or name another folder."
             )
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """One entry a validation: step, seconds, and the losses of training and validation by name.
+    """Reads the log: for each validation the step, the seconds, and the losses of training and validation by name.
 
     Raises:
         CheckpointError: a line is damaged.
@@ -207,18 +210,19 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
             entries.append(entry)
     except (OSError, ValueError, KeyError, TypeError, PspkitError) as error:
         raise CheckpointError(
-            f"{path}: damaged at line {len(entries) + 1} ({error!r}). Delete that line, or train into another folder."
+            f"{path}: it is damaged at line {len(entries) + 1} ({error!r}). Delete that line, or train into another"
+            " folder."
         ) from error
     return entries
 
 
 def draw_sheet(sheet: Tensor) -> Tensor:
-    """A report's sheet (rows, columns, 3, S, S) in [-1, 1] as one picture (3, H, W) in [0, 1]."""
+    """Puts a report's sheet (rows, columns, 3, S, S) in [-1, 1] into one picture (3, H, W) in [0, 1]."""
     return make_grid(sheet.flatten(0, 1).clamp(-1, 1).add(1).div(2), nrow=sheet.shape[1], pad_value=1)
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The entries of nested records, each under the name that the command line gives it."""
+    """Flattens nested records, with the names that the command line gives to their entries."""
     flat = {}
     for name, value in record.items():
         if isinstance(value, dict) and name in ("training", "losses"):

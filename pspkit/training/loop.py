@@ -1,7 +1,7 @@
-"""The one training loop: whatever is trained, it can stop at any moment and go on exactly.
+"""The one training loop. It can stop at any moment, and then goes on exactly as if it had not.
 
     for batch in strategy.batches(step):
-        learn(batch), and when it is due: report, save
+        learn(batch); when it is due: report, save
 
 What is trained is a strategy: `encoder.EncoderTraining`, `decoder.DecoderTraining`, `identity.IdentityTraining`, or one
 of your own.
@@ -26,20 +26,20 @@ from pspkit.seeds import seed_of
 from pspkit.training.keeper import Keeper, alone, check_same, read_record, read_state
 from pspkit.training.machine import Machine, all_finite, memory_explained
 
-RECENT = 10  # steps whose losses are fetched together, because each fetch waits for the device
+RECENT = 10  # steps whose losses are fetched from the device at once, because each fetch waits for it
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one validation found.
+    """The result of one validation.
 
     Attributes:
-        step: steps taken by then.
-        seconds: spent in steps, over all restarts.
-        training: means of the losses since the last report, by name.
-        validation: what was measured on held-out data, by name; "total" decides which model is the best.
-        best: whether no total before was lower.
-        sheet: (rows, columns, 3, S, S) in [-1, 1]: pictures to look at; None where there are none.
+        step: number of steps taken so far.
+        seconds: time spent in steps, over all restarts.
+        training: by name, the means of the losses since the last report.
+        validation: by name, what was measured on held-out data; "total" decides which model is the best.
+        best: whether this total is the lowest so far.
+        sheet: pictures to look at, (rows, columns, 3, S, S) in [-1, 1]; None if there are none.
     """
 
     step: int
@@ -65,12 +65,12 @@ class Pace:
 
 
 class RunningAverage:
-    """The running average of modules: average ← average + share * (now - average), with a share of 1 at first.
+    """The running average of modules: average ← average + share * (now - average).
 
     Args:
-        averages: copies of the modules, which are frozen and changed in place.
-        modules: those that learn.
-        share: from the number of steps taken before to the share of the newest weights.
+        averages: copies of the modules; they are frozen and changed in place.
+        modules: the modules that learn.
+        share: from the number of steps taken before to the share of the newest weights; 1 for the first step.
 
     Source: Karras et al. 2018 (ProgressiveGAN), appendix A.
     """
@@ -81,14 +81,16 @@ class RunningAverage:
         kept, now = ([value for part in parts for value in part.state_dict().values()] for parts in (averages, modules))
         pairs = list(zip(kept, now, strict=True))
         self.floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        self.counts = [pair for pair in pairs if not pair[0].is_floating_point()]  # batches that a norm has seen
+        self.counts = [
+            pair for pair in pairs if not pair[0].is_floating_point()
+        ]  # numbers of batches that norms have seen
         self.share = share
         for average in averages:
             average.requires_grad_(False).eval()
 
     @torch.no_grad()
     def update(self, done: int) -> None:
-        """Moves the average towards the weights after a step, before which `done` were taken."""
+        """Moves the average towards the weights after a step, before which `done` steps were taken."""
         kept, now = zip(*self.floats, strict=True)
         get_ema_multi_avg_fn(1 - self.share(done))(list(kept), list(now), None)
         for count, newest in self.counts:
@@ -96,17 +98,17 @@ class RunningAverage:
 
 
 class Strategy(Protocol):
-    """What is trained, and how one step of it goes; the loop does everything else.
+    """What is trained, and how it takes one step; the loop does everything else.
 
     Attributes:
-        kind: a word for it, such as "encoder".
-        config: a dataclass with `seed` and `batch`, and with `accumulate` where a step takes several batches.
-        changeable: names of its fields that may change when a training goes on.
+        kind: a word for what is trained, such as "encoder".
+        config: a dataclass with `seed` and `batch`, and with `accumulate` if a step takes several batches.
+        changeable: names of the fields of `config` that may change when a training goes on.
         machine: where it computes.
-        pace: how long it goes on.
-        networks: what learns, by name.
-        average: of what learns; None keeps none.
-        model: what is kept on disk, by its `save_pretrained`.
+        pace: how many steps it takes, and when it reports and saves.
+        networks: by name, the networks that learn.
+        average: the running average of these networks; None keeps none.
+        model: the model that is kept on disk by its `save_pretrained`.
     """
 
     kind: str
@@ -119,40 +121,40 @@ class Strategy(Protocol):
     model: Any
 
     def batches(self, done: int) -> Iterator[Any]:
-        """What each step after the first `done` learns from, without end."""
+        """Yields the batch of each step after the first `done`, without end."""
 
     def step(self, batch: Any, done: int) -> dict[str, Tensor]:
         """Learns from a batch, before which `done` steps were taken.
 
         Returns:
-            Scalars by name, detached and still on the device: the loop looks at them later, many at once.
+            Losses by name, as detached scalars that are still on the device. The loop fetches many of them at once.
         """
 
     def validate(self) -> tuple[dict[str, float], Tensor | None]:
         """Measures `model`: values by name, and a sheet, both as in `Report`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on besides its number."""
+        """Returns all that the next step depends on, except its number."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes back to where a state was taken."""
+        """Goes back to the step at which a state was taken."""
 
 
 class Trainer:
     """Takes a strategy from its first step to its last.
 
-    Each step is determined by the weights, the optimizer state and the step number: its batch follows from the number,
-    and the random numbers are seeded with (seed, number, process). A state therefore holds nothing else, and a training
-    that was killed repeats what came after its state and writes the same again.
+    Each step is determined by the weights, the optimizer state and the step number. The batch follows from the number,
+    and the random numbers are seeded with (seed, number, process). A state therefore holds nothing else. A training
+    that was killed repeats the steps after its last state, and writes the same again.
 
     Args:
         strategy: what is trained.
-        out: the folder for what is kept (see `keeper`); None keeps nothing.
-        begun: what the training is made of, for `run.json`; the strategy's configuration unless given.
+        out: the folder where the training is kept (see `keeper`); None keeps nothing.
+        begun: what the training began with, for `run.json`; the strategy's configuration unless given.
 
     Attributes:
-        step: steps taken.
-        seconds: spent in them, over all restarts.
+        step: number of steps taken.
+        seconds: time spent in them, over all restarts.
     """
 
     def __init__(
@@ -161,27 +163,28 @@ class Trainer:
         self.strategy, self.machine, self.pace = strategy, strategy.machine, strategy.pace
         self.begun = {"trains": strategy.kind, **(begun or asdict(strategy.config))}
         self.step, self.seconds, self.best = 0, 0.0, math.inf
-        self.pending: list[dict[str, Tensor]] = []  # losses that are still on the device, one entry a step
-        self.recent: list[dict[str, float]] = []  # those that were found to be numbers, since the last report
+        self.pending: list[dict[str, Tensor]] = []  # losses of each step that are still on the device
+        self.recent: list[dict[str, float]] = []  # losses since the last report that were fetched and are finite
         self.out = Path(out) if out else None
         self.keeper = Keeper(self.out) if self.out and self.machine.main else None
         self.stopping = self.resumed = False
 
     @property
     def model(self) -> Any:
-        """What is validated, kept and used."""
+        """The model that is validated, kept and used."""
         return self.strategy.model
 
     def run(self, minutes: float = math.inf) -> Iterator[Report]:
-        """Trains from the step it stands at to the last one; yields after each validation.
+        """Trains from the present step to the last; yields a report after each validation.
 
         Args:
-            minutes: how long at most. The state is saved then, and the rates follow the step number as ever.
+            minutes: when to stop at the latest; the state is then saved. Learning rates follow the step number all the
+                same.
 
         Raises:
-            PspkitError: a loss or a weight that is no number, too little memory, a picture that cannot be read, a full
-                disk, a training in the folder that was not resumed, or another one that is running there. What was
-                kept before stays.
+            PspkitError: a loss or a weight is not finite, the memory is too small, a picture cannot be read, the disk
+                is full, the folder holds a training that was not resumed, or one is running there. What was kept before
+                stays.
         """
         with alone(self.out) if self.keeper else nullcontext():
             yield from self._run(minutes)
@@ -221,7 +224,7 @@ class Trainer:
             The losses by name, on the device.
 
         Raises:
-            PspkitError: too little memory.
+            PspkitError: the memory is too small.
         """
         start, config = time.perf_counter(), self.strategy.config
         torch.manual_seed(seed_of(config.seed, self.step, self.machine.rank))
@@ -238,7 +241,7 @@ class Trainer:
         """Measures the model on held-out data.
 
         Raises:
-            PspkitError: a loss that is no number.
+            PspkitError: a loss is not finite.
         """
         self._fetch()
         found, sheet = self.strategy.validate()
@@ -249,23 +252,23 @@ class Trainer:
         return Report(self.step, self.seconds, training, found, best, sheet)
 
     def stop(self) -> None:
-        """Ends `run` after the step that it is in, with a saved state; a signal handler may call it."""
+        """Makes `run` end after the present step and save the state; a signal handler may call it."""
         self.stopping = True
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on; `load_state_dict` takes it."""
+        """Returns all that the next step depends on, for `load_state_dict`."""
         self._fetch()
         own = {name: getattr(self, name) for name in ("step", "seconds", "best", "recent")}
         return own | {"strategy": self.strategy.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes back to where a state was taken."""
+        """Goes back to the step at which a state was taken."""
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self.pending, self.recent = [], list(state["recent"])
         self.strategy.load_state_dict(state["strategy"])
 
     def save(self) -> None:
-        """Keeps the state and the model as they are; raises as `run`."""
+        """Keeps the present state and model on disk; raises as `run` does."""
         state = self.state_dict()
         for name, network in self.strategy.networks.items():
             if not all_finite(network.parameters()):
@@ -274,11 +277,11 @@ class Trainer:
             self.keeper.save(state, self.model)
 
     def resume(self) -> None:
-        """Goes back to the state that was kept last; stays at the start where there is none yet.
+        """Goes back to the state that was kept last; stays at the start if there is none yet.
 
         Raises:
-            PspkitError: the training in the folder began with something else, or not every process found its state.
-            CheckpointError: the state is damaged, or that of another model.
+            PspkitError: the training in the folder began with something else, or not all processes found its state.
+            CheckpointError: the state is damaged, or belongs to another model.
         """
         if record := read_record(self.out):
             check_same(self.begun, record, self.strategy.changeable, self.out)
@@ -287,35 +290,36 @@ class Trainer:
                 self.load_state_dict(state)
             except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
                 raise CheckpointError(
-                    f"{self.out}: its state is damaged, or that of another model ({str(error).partition(chr(10))[0]})."
-                    " Resume with what the training began with, or name another folder."
+                    f"{self.out}: its state is damaged, or belongs to another model"
+                    f" ({str(error).partition(chr(10))[0]}). Resume with the settings that the training began with, or"
+                    " name another folder."
                 ) from error
         steps = [int(step) for step in self.machine.gather(self.step)]
         if len(set(steps)) > 1:
             raise PspkitError(
                 f"{self.out}: the processes found states of different steps ({', '.join(map(str, steps))})."
-                " Give all computers the same folder, or copy it to each."
+                " Let all computers use the same folder, or copy it to each."
             )
         self.resumed = True
 
     def _begin(self) -> None:
         if self.keeper:
             if not self.step and not self.resumed and read_record(self.out):
-                raise PspkitError(f"{self.out}: holds a training already. Resume it, or name another folder.")
+                raise PspkitError(f"{self.out}: it holds a training already. Resume it, or name another folder.")
             self.keeper.begin(self.begun, self.step)
 
     def _agree(self, stop: bool) -> bool:
-        """Whether a process wants to stop; several ask one another every few steps only, because that takes time."""
+        """Whether a process wants to stop. Several processes ask one another only every few steps, to save time."""
         return stop if self.machine.processes == 1 else self._due(RECENT) and any(self.machine.gather(stop))
 
     def _fetch(self) -> dict[str, float]:
         """Fetches the losses that are still on the device; returns the means of the latest ones.
 
         Raises:
-            PspkitError: one of them is no number.
+            PspkitError: one of them is not finite.
         """
         if self.pending:
-            start = time.perf_counter()  # the device finishes its steps here
+            start = time.perf_counter()  # The device finishes its steps here.
             values = iter(torch.stack([value for losses in self.pending for value in losses.values()]).tolist())
             fetched = [{name: next(values) for name in losses} for losses in self.pending]
             self.seconds += time.perf_counter() - start
@@ -328,13 +332,13 @@ class Trainer:
 
 
 def _means(losses: list[dict[str, float]]) -> dict[str, float]:
-    """The mean of each loss over the steps that had it."""
+    """Averages each loss over the steps that have it."""
     names = dict.fromkeys(name for step in losses for name in step)
     return {name: fmean(step[name] for step in losses if name in step) for name in names}
 
 
 def _refuse(losses: list[dict[str, float]], last: int) -> None:
-    """Stops at the first of some steps that has a loss that is no number."""
+    """Raises at the first step that has a loss which is not finite."""
     for step, named in enumerate(losses, last - len(losses) + 1):
         if not all(map(math.isfinite, named.values())):
             raise _diverged(step, ", ".join(f"{name} {value:.3g}" for name, value in named.items()))

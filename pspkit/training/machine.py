@@ -14,33 +14,33 @@ from pspkit.device import choose_device, native_precision
 from pspkit.errors import PspkitError, check_choice
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-PATIENCE = timedelta(hours=3)  # how long processes wait for one that renders
+PATIENCE = timedelta(hours=3)  # how long the other processes wait for one that renders
 
 
 class Machine:
     """One device with one precision, and its place among the processes that `torchrun` started.
 
-    Every training has a machine of its own and nothing in it is shared, so trainings with different precisions can
+    Every training has its own machine, and machines share nothing. Trainings with different precisions can therefore
     take turns in one process. Several processes average their gradients before every step.
 
     Args:
         device: as `choose_device` takes it; under `torchrun` each process takes the GPU of its own number.
-        precision: "float32", "bfloat16", "float16", or "auto": bfloat16 where the device computes in it.
+        precision: "float32", "bfloat16", "float16", or "auto", which is bfloat16 if the device computes in it natively.
 
     Attributes:
-        device: where the networks are.
+        device: the device of the networks.
         precision: a key of `PRECISIONS`.
-        rank: this process's number; 0 is the main process, the one that writes and prints.
-        processes: how many share every step.
+        rank: number of this process; 0 is the main process, which writes and prints.
+        processes: number of processes that share every step.
 
     Raises:
-        PspkitError: no such device or precision, or float16 on a CPU.
+        PspkitError: there is no such device or precision, or float16 is asked for on a CPU.
     """
 
     def __init__(self, device: str | None = None, precision: str = "float32") -> None:
         check_choice("precision", precision, (*PRECISIONS, "auto"))
         self.rank, self.processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        self.local = int(os.environ.get("LOCAL_RANK", 0))  # the number among the processes of this computer
+        self.local = int(os.environ.get("LOCAL_RANK", 0))  # number among the processes of this computer
         self.device = choose_device(device)
         if self.processes > 1:
             if self.device.type == "cuda":
@@ -59,16 +59,16 @@ class Machine:
 
     @property
     def main(self) -> bool:
-        """Whether this process is the one that writes and prints."""
+        """Whether this is the process that writes and prints."""
         return self.rank == 0
 
     def autocast(self) -> torch.autocast:
-        """A context in which networks compute in this machine's precision."""
+        """Returns a context in which networks compute in this machine's precision."""
         dtype = PRECISIONS[self.precision]
         return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
 
     def update(self, optimizer: torch.optim.Optimizer) -> None:
-        """One step along the mean of all processes' gradients, which are cleared afterwards."""
+        """Takes one step with the mean of all processes' gradients, and clears them."""
         parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
         self.average([parameter.grad for parameter in parameters if parameter.grad is not None])
         self.scaler.step(optimizer)
@@ -90,9 +90,9 @@ class Machine:
         return values
 
     def gather(self, number: float) -> list[float]:
-        """One number from each process, in the order of their ranks."""
+        """Collects one number from each process, in the order of their ranks."""
         if self.processes == 1:
-            return [number]  # without a transfer, for which the device would have to finish
+            return [number]  # No transfer: the device would have to finish first.
         numbers = torch.zeros(self.processes, dtype=torch.float64 if self.device.type != "mps" else torch.float32)
         numbers[self.rank] = number
         return self.total(numbers.to(self.device)).tolist()
@@ -101,8 +101,8 @@ class Machine:
     def first(self) -> Iterator[None]:
         """Runs a block in one process of each computer, with all cores, before the others run it.
 
-        What one of them renders into the cache, the others find there. `torchrun` gives every process one thread, so
-        rendering would otherwise have one worker.
+        The others then find in the cache what the first has rendered. `torchrun` gives every process one thread, so
+        that rendering would otherwise have a single worker.
         """
         if self.processes == 1:
             yield
@@ -121,13 +121,13 @@ class Machine:
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
-    """Whether every entry of every tensor is a number; waits for the device once."""
+    """Whether all entries of all tensors are finite; waits for the device once."""
     return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
 
 @contextmanager
 def memory_explained(batch: int, accumulate: int | None = None) -> Iterator[None]:
-    """Turns the many errors of a full memory into one `PspkitError` that says what to change."""
+    """Turns the various errors of a full memory into a `PspkitError` that says what to change."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""An encoder's training as one value: what the command line describes, and what goes on as it began."""
+"""The training of an encoder as one value, which the command line describes and a folder records."""
 
 import warnings
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -28,29 +28,29 @@ from pspkit.training.start import SAMPLE, code_scale, start_heads
 
 @dataclass(frozen=True)
 class Run:
-    """What a training is made of.
+    """All the settings of a training.
 
     Attributes:
         domain: a key of `DOMAINS`.
         task: a key of `TASKS`.
         profile: a key of `CONFIGS`: the sizes of encoder and decoder.
         training: how it is trained; as the domain and the profile say unless given.
-        kind: of the encoder: "gradual", a baseline, "w" or "w_plus", or the name of a registered one.
-        losses: weights that replace the task's, by their names in `LossWeights`; also of registered terms.
-        decoder: file of a decoder, or the name of a registered one; the domain's own where it is left out.
+        kind: kind of encoder: "gradual", one of the baselines "w" and "w_plus", or the name of a registered one.
+        losses: weights that replace those of the task, by their names in `LossWeights` or of registered terms.
+        decoder: file of a decoder, or the name of a registered one; the domain's own unless given.
         identity: file of a face-recognition network, for the identity loss and for the encoder's first weights; the
-            domain's own where it is left out.
-        encoder: file of a trained encoder or pSp to start from. Made for pictures, it sees the sources of another task
-            in the colours in which they are shown.
-        moco: file of MoCo v2's ResNet-50, where moco has a weight.
-        source: folder of one's own pictures, sketches or label maps.
+            domain's own unless given.
+        encoder: file of a trained encoder or pSp to start from. If it was made for pictures, and the task has other
+            sources, its first layer is changed so that it sees them in the colours in which they are shown.
+        moco: file of MoCo v2's ResNet-50, which is needed if moco has a weight.
+        source: folder of the user's pictures, sketches or label maps.
         target: folder of the pictures that belong to them.
-        from_photograph: whether `source` holds aligned photographs of faces, of which the task's sketches or label maps
-            are made.
-        on_bad_image: what becomes of a picture that cannot be used: "stop" or "skip".
-        validation_target: folder of the pictures that belong to those of `training.validation`, where that is a folder.
-        group_by: which pictures are held out together: "folder", those of one subfolder; or a pattern that finds in a
-            picture's path whose it is.
+        from_photograph: whether `source` holds aligned photographs of faces, from which the task's sketches or label
+            maps are made.
+        on_bad_image: what to do with a picture that cannot be used: "stop" or "skip".
+        validation_target: folder of the pictures that belong to those of `training.validation`, if that is a folder.
+        group_by: which pictures are held out together: those of one subfolder ("folder"), or those whose paths agree in
+            what a regular expression matches.
         fit: how pictures become square: "pad", "crop" or "stretch"; they are stretched unless given.
         input_size: side of the encoder's input, pixels; the profile's unless given.
     """
@@ -83,22 +83,26 @@ class Run:
             if texts and not isinstance(value, str | Path):
                 raise PspkitError(f"{entry.name}: got {in_short(value)}, needs a text.")
         if not isinstance(self.training, TrainingConfig) or not isinstance(self.losses, dict):
-            raise PspkitError("training, losses: need a TrainingConfig, and a dict of weights by their names.")
+            raise PspkitError(
+                "training, losses: the first must be a TrainingConfig, the second a dict of weights by name."
+            )
         for name, weight in self.losses.items():
             check_number(f"weight of the loss {name}", weight, 0)
         if self.target and not self.source:
-            raise PspkitError("target: needs the folder of sources that it belongs to. Give source too.")
+            raise PspkitError(
+                "target: it is given without the folder of the sources to which it belongs. Give source, too."
+            )
 
     def trainer(self, out: str | Path | None = None, device: str | None = None) -> Trainer:
-        """Builds everything and stands at step 0.
+        """Builds everything for the first step.
 
         Args:
             out: as `Trainer` takes it.
             device: as `choose_device` takes it.
 
         Raises:
-            PspkitError: no such domain, task, profile, encoder, loss or device; files that cannot be used or do not fit
-                one another; too few pictures.
+            PspkitError: there is no such domain, task, profile, encoder, loss or device, files cannot be used or do not
+                fit one another, or there are too few pictures.
         """
         domain = get_domain(self.domain)
         get_task(self.task)
@@ -123,8 +127,8 @@ class Run:
         return Trainer(EncoderTraining(psp, loss, *pairs, self.training, machine), out, asdict(self))
 
     def first_weights(self, config: EncoderConfig) -> str | Path | None:
-        """The face-recognition network whose body an encoder of these sizes can start from: a file or an asset."""
-        if not isinstance(config, EncoderConfig):  # of a registered encoder, whose body may be anything
+        """The file or asset of the face-recognition network with whose body an encoder of these sizes can start."""
+        if not isinstance(config, EncoderConfig):  # The body of a registered encoder may be anything.
             return None
         if config.backbone == "mobile_facenet":
             return MOBILE_FACENET
@@ -142,7 +146,7 @@ class Run:
             if self.input_size not in (None, encoder.input_size):
                 raise PspkitError(
                     f"input_size: got {self.input_size}, but the encoder in {self.encoder} was made for"
-                    f" {encoder.input_size} px. Leave it out, or begin without that encoder."
+                    f" {encoder.input_size} px. Leave it out, or start without that encoder."
                 )
             return _taught_to_see(_with_blocks(encoder, n_styles, self.encoder), task)
         sizes = get_domain(self.domain).encoder_config(self.profile)
@@ -160,12 +164,12 @@ class Run:
 
     @classmethod
     def recorded(cls, folder: str | Path) -> Self | None:
-        """What is trained in a folder; None where nothing is. Raises as `keeper.recorded`."""
+        """Reads the settings of the training in a folder; None if there is none. Raises as `keeper.recorded`."""
         return recorded(folder, EncoderTraining.kind, cls)
 
 
 def _with_blocks(encoder: AnyEncoder, n_styles: int, file: str) -> AnyEncoder:
-    """An encoder for another number of codes: the map2style blocks that both have are taken, others are made anew."""
+    """Changes the number of an encoder's codes: keeps the first map2style blocks, and makes those that are missing."""
     had = encoder.n_styles
     if had == n_styles or not isinstance(encoder, GradualStyleEncoder):
         return encoder
@@ -182,19 +186,23 @@ def _with_blocks(encoder: AnyEncoder, n_styles: int, file: str) -> AnyEncoder:
 
 
 def _taught_to_see(encoder: AnyEncoder, task: Task) -> AnyEncoder:
-    """An encoder of pictures for the sources of a task: its first layer finds in them what it finds in their colours.
+    """Changes an encoder of pictures so that it sees the sources of a task in the colours in which they are shown.
 
-        conv'(x) = conv(show(x)), where the convolution has a bias; else but for a constant, which a norm takes away
+        conv'(x) = conv(show(x))
 
-    So an encoder that can read a turned head in a picture reads it in a label map from the first step on. The encoder
-    itself where it takes the task's channels already; one with a new first layer where it was made for neither.
+    Without a bias, both differ by a constant, which a norm removes. An encoder that can read the pose of a head in a
+    picture can therefore read it in a label map from the first step on.
+
+    Returns:
+        The encoder itself if it takes the task's channels already. If it was made neither for these nor for pictures, a
+        copy with a new first layer.
     """
     taken = encoder.input_nc
     if taken == task.input_nc:
         return encoder
     if not isinstance(encoder, Encoder):
         raise PspkitError(
-            f"encoder: a {type(encoder).__name__} for {taken} channels, and {task.title!r} gives {task.input_nc}. Give"
+            f"encoder: a {type(encoder).__name__} takes {taken} channels, and {task.title!r} has {task.input_nc}. Give"
             " one that was trained for the task, or none."
         )
     other = Encoder.from_config(replace(encoder.config, input_nc=task.input_nc))

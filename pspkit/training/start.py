@@ -1,4 +1,4 @@
-"""The first weights of an encoder whose body has no norms: random layers above it that keep signals at one scale."""
+"""The first weights of an encoder whose body has no norms: random layers that keep signals at one scale."""
 
 import torch
 from torch import Tensor, nn
@@ -6,23 +6,23 @@ from torch import Tensor, nn
 from pspkit.models.encoders import GradualStyleEncoder, style_level
 from pspkit.psp import PSP
 
-SAMPLE = 64  # sources that the scales are measured on
-DRAWN = 1024  # codes that their scale is measured on
+SAMPLE = 64  # sources on which the scales of layers are measured
+DRAWN = 1024  # codes on which the scale of codes is measured
 
 
 @torch.no_grad()
 def start_heads(encoder: GradualStyleEncoder, sources: Tensor, scale: float) -> None:
-    """Sets the scale of every new layer, so that signals neither die nor grow on their way through random layers.
+    """Scales every new layer so that signals neither vanish nor grow on their way through random layers.
 
-    One layer after another, each channel gets mean 0 and variance 1 over the sources. The lateral layers get the
-    spread of the map they are added to, and the codes start near the average.
+    In one layer after another, each channel is given mean 0 and variance 1 over the sources. The output of the lateral
+    layers is given the spread of the map to which it is added, and the codes start near the average.
 
     Args:
-        encoder: its body is trained; changed in place.
-        sources: (N, input_nc, input_size, input_size), at least some dozens.
-        scale: of the codes that it is to learn, around their average.
+        encoder: changed in place; its body is trained already.
+        sources: (N, input_nc, input_size, input_size), at least a few dozen.
+        scale: standard deviation of the codes to learn, around their average.
 
-    Source: Mishkin & Matas 2016 (all you need is a good init), here with means as well.
+    Source: Mishkin & Matas 2016 (all you need is a good init); here for means as well.
     """
     c1, c2, c3 = encoder.stages(sources)[-3:]
     _standardise(encoder.latlayer1, c2, c3.std())
@@ -40,7 +40,7 @@ def start_heads(encoder: GradualStyleEncoder, sources: Tensor, scale: float) -> 
 
 @torch.no_grad()
 def code_scale(psp: PSP) -> float:
-    """The standard deviation of a decoder's codes around their average latent."""
+    """Measures the standard deviation of a decoder's codes around their average latent."""
     z = torch.randn(DRAWN, psp.decoder.style_dim, generator=torch.Generator().manual_seed(0), device="cpu")
     codes = psp.decoder.mapping(z.to(psp.latent_avg))
     return (codes - psp.latent_avg.mean(0)).square().mean().sqrt().item()

@@ -1,4 +1,4 @@
-"""A Chromium; JupyterLab in a folder of its own, and the page of all explorers open in both with every cell run."""
+"""A Chromium; JupyterLab in a folder of its own, with the page of all explorers run in it; the live pages."""
 
 import json
 import os
@@ -10,8 +10,15 @@ import time
 import urllib.request
 
 import pytest
+import torch
 
+from pspkit.course.live.content import SAMPLES, SHOWN_HEADS
+from pspkit.course.live.models import FACE_SIDE
+from pspkit.course.live.page import write_live_pages
 from pspkit.course.run import ROOT
+from pspkit.data.heads import HeadsDataset
+from pspkit.inference import find_psp, load_w_plus
+from pspkit.psp import mix_codes
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -114,3 +121,35 @@ def page(browser, lab, complaints):
     last.locator(".jp-OutputArea-output .widget-html img").wait_for()
     page.set_default_timeout(12_000)
     return page
+
+
+@pytest.fixture(scope="session")
+def addresses(tmp_path_factory):
+    """Of the live pages, by the names of their files."""
+    return {page.name: page.as_uri() for page in write_live_pages(tmp_path_factory.mktemp("site"))}
+
+
+@pytest.fixture(scope="session")
+def psp():
+    return find_psp("heads", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def codes(psp):
+    """The codes of the live page's heads, by PyTorch."""
+    items = HeadsDataset("test", max(SHOWN_HEADS) + 1, psp.encoder.input_size)
+    with torch.no_grad():
+        return psp.encode(torch.stack([items[number]["image"] for number in SHOWN_HEADS]))
+
+
+@pytest.fixture(scope="session")
+def face_preview():
+    """Draws the live page's first face with some codes of its second, by PyTorch."""
+    decoder = find_psp("faces", device="cpu").decoder
+    faces = load_w_plus(decoder, SAMPLES / "codes.safetensors")
+
+    def draw(layers):
+        with torch.no_grad():
+            return decoder.preview(mix_codes(faces[:1], faces[1:2], layers), FACE_SIDE)[0]
+
+    return draw

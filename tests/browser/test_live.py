@@ -1,32 +1,17 @@
 """The live page, opened from the disk: each part is moved, and its picture is the one that PyTorch draws."""
 
-import base64
-import io
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from pspkit.course.live.content import FACES, HEADS, SAMPLES, SHOWN_HEADS
-from pspkit.course.live.models import FACE_SIDE
-from pspkit.course.live.page import write_live_pages
-from pspkit.course.run import ROOT
-from pspkit.data.heads import HeadsDataset
+from pspkit.course.live.content import FACES, HEADS
 from pspkit.data.labels import LABELS, palette
-from pspkit.inference import find_psp, load_w_plus
+from pspkit.inference import find_psp
 from pspkit.inference.directions import load_directions
 from pspkit.psp import mix_codes
+from tests.browser.pictures import assert_shows, from_url, screenshot
 
 PATIENCE = 300_000  # milliseconds, for machines that do other things besides
-SCREENSHOTS = ROOT / "build" / "screenshots"
-TOLERANCE = 1.0  # mean difference in steps of 255: the page's weights are stored in half precision
-
-
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory):
-    """Of the live pages, by the names of their files."""
-    return {page.name: page.as_uri() for page in write_live_pages(tmp_path_factory.mktemp("site"))}
 
 
 @pytest.fixture(scope="module")
@@ -66,23 +51,9 @@ def page(opened):
     assert opened[1] == []
 
 
-@pytest.fixture(scope="module")
-def psp():
-    return find_psp("heads", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def codes(psp):
-    """The codes of the page's heads, by PyTorch."""
-    items = HeadsDataset("test", max(SHOWN_HEADS) + 1, psp.encoder.input_size)
-    with torch.no_grad():
-        return psp.encode(torch.stack([items[number]["image"] for number in SHOWN_HEADS]))
-
-
 def pixels(page, name):
     """What a canvas holds, (side, side, 3)."""
-    data = page.locator(f"#{name}").evaluate("canvas => canvas.toDataURL()")
-    return np.array(Image.open(io.BytesIO(base64.b64decode(data.split(",")[1]))).convert("RGB")).astype(float)
+    return from_url(page.locator(f"#{name}").evaluate("canvas => canvas.toDataURL()"))
 
 
 def follows(page, part, act):
@@ -98,9 +69,7 @@ def follows(page, part, act):
 def assert_draws(page, name, psp, codes):
     """A canvas shows what PyTorch makes of the codes."""
     with torch.no_grad():
-        wanted = psp.decode(codes)[0].clamp(-1, 1).add(1).mul(127.5).permute(1, 2, 0).numpy()
-    difference = np.abs(pixels(page, name) - wanted)
-    assert difference.mean() < TOLERANCE and difference.max() < 16
+        assert_shows(pixels(page, name), psp.decode(codes)[0])
 
 
 def test_mixing_by_mouse_and_by_keyboard(page, psp, codes):
@@ -115,7 +84,7 @@ def test_mixing_by_mouse_and_by_keyboard(page, psp, codes):
     follows(page, "mix", page.get_by_role("button", name="coarse", exact=True).click)
     page.locator("#mix-other input:checked").focus()
     assert follows(page, "mix", lambda: page.keyboard.press("ArrowRight")) == "Head 0 with codes 0 to 2 of head 2."
-    page.screenshot(path=_screenshot("live-mix"))
+    page.screenshot(path=screenshot("live-mix"))
 
 
 def test_walking_along_a_direction(page, psp, codes):
@@ -168,7 +137,7 @@ def test_looking_inside(page):
         *("4", "8", "16", "32", "64")
     ]
     assert np.ptp(pixels(page, "inside-source")) > 0
-    page.locator("#inside").screenshot(path=_screenshot("live-inside"))
+    page.locator("#inside").screenshot(path=screenshot("live-inside"))
 
 
 def test_a_phone_in_the_dark_that_wants_no_motion(open_page):
@@ -182,26 +151,16 @@ def test_a_phone_in_the_dark_that_wants_no_motion(open_page):
     page.locator("#inside").scroll_into_view_if_needed()
     pytest.importorskip("playwright.sync_api").expect(page.locator("#inside-from")).not_to_be_empty(timeout=PATIENCE)
     assert page.get_by_role("button", name="Play").is_visible()  # it does not play by itself
-    page.screenshot(path=_screenshot("live-phone"), full_page=True)
+    page.screenshot(path=screenshot("live-phone"), full_page=True)
     assert faults == []
 
 
-def test_photographic_faces(open_page):
+def test_photographic_faces(open_page, face_preview):
     page, faults = open_page(FACES.file, viewport={"width": 1200, "height": 900})
-    decoder = find_psp("faces", device="cpu").decoder
-    faces = load_w_plus(decoder, SAMPLES / "codes.safetensors")
     words = follows(page, "mix", page.get_by_role("button", name="coarse", exact=True).click)
     assert words == "Face 0 with codes 0 to 2 of face 1."
-    with torch.no_grad():
-        wanted = decoder.preview(mix_codes(faces[:1], faces[1:2], [0, 1, 2]), FACE_SIDE)[0]
-    wanted = wanted.clamp(-1, 1).add(1).mul(127.5).permute(1, 2, 0).numpy()
-    assert np.abs(pixels(page, "mix-picture") - wanted).mean() < TOLERANCE
+    assert_shows(pixels(page, "mix-picture"), face_preview([0, 1, 2]))
     page.get_by_role("slider", name="axis 1:").focus()
     assert follows(page, "walk", lambda: page.keyboard.press("End")) == "Face 3: the other way by 1.50."
-    page.screenshot(path=_screenshot("live-faces"), full_page=True)
+    page.screenshot(path=screenshot("live-faces"), full_page=True)
     assert faults == []
-
-
-def _screenshot(name):
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    return SCREENSHOTS / f"{name}.png"

@@ -1,13 +1,10 @@
 """`pspkit align`."""
 
-from pathlib import Path
-
 import pytest
 from PIL import Image, ImageChops
 
 from pspkit.cli import main
-
-SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+from tests.examples import SAMPLES
 
 
 def aligned(path):
@@ -85,3 +82,19 @@ def test_faces_are_shown_framed_and_numbered(photographs, tmp_path):
     changed = ImageChops.difference(photo, shown).convert("L").point(lambda value: 255 * (value > 0))
     left, right = changed.crop((0, 0, 550, 620)), changed.crop((550, 0, 1100, 620))
     assert left.getbbox() and right.getbbox(), "a frame around either face"
+
+
+def test_pictures_that_are_there_are_kept(photographs, tmp_path):
+    out = tmp_path / "faces"
+    out.mkdir()
+    for name in ("both-2.png", "both-faces.png"):
+        Image.new("RGB", (9, 9), "red").save(out / name)
+    given = ["align", str(photographs / "both.png"), "--show", "--size", "64", "--out", str(out)]
+    assert main(given) == 0
+    assert [aligned(out / name).size for name in ("both.png", "both-2.png", "both-faces.png")] == [
+        (64, 64),
+        (9, 9),
+        (9, 9),
+    ]
+    assert main([*given, "--overwrite"]) == 0
+    assert aligned(out / "both-2.png").size == (64, 64)

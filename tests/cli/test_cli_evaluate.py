@@ -1,16 +1,15 @@
 """`pspkit evaluate`."""
 
 import json
-from pathlib import Path
 
 import pytest
+import torch
 
 from pspkit.cli import main
 from pspkit.config import CONFIGS
 from pspkit.inference import models
 from pspkit.psp import PSP
-
-SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+from tests.examples import SAMPLES
 
 
 @pytest.fixture
@@ -63,9 +62,30 @@ def test_refinement_comes_nearer(model, tmp_path):
     assert drawn["figures"]["mse"]["mean"] < drawn["mean_face"]["mse"]["mean"]
 
 
+def test_optimisation_without_the_encoder_depends_on_the_decoder_alone(model, tmp_path):
+    psp, found = PSP.from_pretrained(model), []
+    for name in ("first", "second"):
+        with torch.no_grad():
+            for weight in psp.encoder.parameters():
+                weight.mul_(0.5)
+        psp.save_pretrained(tmp_path / name)
+        file = tmp_path / f"{name}.json"
+        options = ["--drawn", "2", "--start", "average", "--refine", "3", "--json", str(file)]
+        assert main(["evaluate", str(tmp_path / name), *options]) == 0
+        found.append(json.loads(file.read_text()))
+    assert found[0]["start"] == "average" and found[0]["refine"] == 3
+    figures = found[0]["sets"][0]
+    assert figures["figures"] == found[1]["sets"][0]["figures"]
+    assert figures["figures"]["mse"]["mean"] < figures["mean_face"]["mse"]["mean"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--most", "1"], "pspkit: --most: got 1, needs at least 2"),
+        (["--most", "4"], "pspkit: --most: is about photographs, and there are none."),
+        (["--start", "zero"], "pspkit: --start: got 'zero', needs one of 'encoder', 'average'"),
+        (["--start", "average"], "pspkit: --start: average alone is the mean face"),
         (["--drawn", "0"], "pspkit: --drawn: 0, and no --photographs"),
         (["--precision", "int8"], "pspkit: --precision: got 'int8'"),
         (["--refine", "-1"], "pspkit: --refine: got -1, needs at least 0."),

@@ -32,7 +32,11 @@ def test_render_writes_pictures_labels_sketches_and_factors(tmp_path, capsys):
     assert heads[0]["identity"] == heads[1]["identity"]
     assert heads[0]["scene"] != heads[1]["scene"]
     first = (out / "images" / "00001.png").read_bytes()
-    assert main(command) == 0
+    (out / "images" / "00001.png").write_bytes(b"mine")
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith(f"pspkit: {out}: holds something already. Name another folder")
+    assert (out / "images" / "00001.png").read_bytes() == b"mine"
+    assert main([*command, "--overwrite"]) == 0
     assert (out / "images" / "00001.png").read_bytes() == first
 
 

@@ -67,13 +67,18 @@ def test_it_trains_and_goes_on(command, tmp_path, capsys):
     assert main([command, "--resume", *length, "--out", str(tmp_path)]) == 0
     assert read_log(tmp_path)[-1]["step"] == {"decoder": 3, "identity": 4}[kind]
     assert str(getattr(recorded(tmp_path, kind, config), length[0][2:])) == length[1]
+    assert "finished" not in capsys.readouterr().out
+    assert main([command, "--resume", "--out", str(tmp_path)]) == 0
+    assert "This training is finished: it took all of its" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path)]) == 0
+    assert f"{tmp_path / 'last'}" in capsys.readouterr().out
 
     assert main([command, "--out", str(tmp_path)]) == 1
     assert "holds a training already. Go on with --resume" in capsys.readouterr().err
     assert main([command, "--resume", "--seed", "5", "--out", str(tmp_path)]) == 1
     assert "--seed: got 5, but the training in" in capsys.readouterr().err
     assert main(["train", "--resume", "--out", str(tmp_path)]) == 1
-    assert f"holds the training of another part ({kind}, not encoder)" in capsys.readouterr().err
+    assert f"another kind of network is trained there ({kind}, not encoder)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,12 +1,25 @@
-"""Numbers and names on every command line, and files that no command writes over."""
+"""Numbers and names on every command line, files that no command writes over, and options that none ignores."""
 
 import argparse
 import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from pspkit.cli import _parser
+from pspkit.cli.translate import NOT_EXPORTED, OF_FRAMES
+from pspkit.config import CONFIGS
+from pspkit.inference.directions import save_directions
+from pspkit.psp import PSP
+from pspkit.storage.checkpoints import save_codes
 from tests.cli.running import SAMPLES, names, run
+
+OVERWRITE = ("--overwrite", "--out")
+KEEPING = ("--task", "encode", "--save-codes", "--overwrite")
 
 
 def commands(parser, name=""):
@@ -80,14 +93,41 @@ def test_a_folder_of_strange_names_loses_those_alone(model, photos, tmp_path, ca
         ("directions", "--model", "model", "--out", "model/best/model.safetensors"),
         ("train", "--source", ".", "--out", "runs"),
         ("train", "--encoder", "model/best", "--out", "model"),
+        ("train", "--source", "others", "--validation", ".", "--out", "runs"),
+        ("train", "--source", "others", "--validation", "others", "--validation-target", ".", "--out", "runs"),
+        ("edit", "0.png", "--direction", "smile", "--overwrite", "--out", "0.png"),
+        ("edit", "codes.safetensors:1", "--direction", "smile", "--save-codes", "--overwrite", "--out", "codes.png"),
+        ("edit", "0.png", "--direction", "way.safetensors:a", "--save-codes", "--overwrite", "--out", "way.png"),
+        ("animate", "0.png", "film.webp", "--overwrite", "--out", "film.webp"),
+        ("project", "0.png", "--start", "codes.safetensors:1", "--save-codes", "--overwrite", "--out", "codes.png"),
+        ("labels", "0.png", "--preview", "0.png", "--out", "maps"),
+        ("export", "codes.onnx", "--overwrite", "--out", "codes.onnx"),
+        ("directions", "--domain", "faces", "--measured", "way.safetensors", "--out", "way.safetensors"),
+        ("translate", *KEEPING, "--model", "model", "--out", "model/best", "model.png"),
+        ("translate", *KEEPING, "--model", "model/best/model.safetensors", "--out", "model/best", "model.png"),
+        ("translate", *KEEPING, "--model", "model", "--decoder", "inpaint", "--out", "inpaint", "model.png"),
+        ("translate", "--task", "inpaint", "--model", "inpaint", "--mask", "masks", *OVERWRITE, "masks", "0.png"),
+        ("translate", "--task", "encode", "--model", "model", "--frames", *OVERWRITE, "model", "film.webp"),
+        ("decode", "own.safetensors", "--model", "inpaint", *OVERWRITE, "inpaint"),
     ],
     ids=" ".join,
 )
 def test_no_command_writes_over_its_input(line, photos, model, monkeypatch, capsys):
     monkeypatch.chdir(photos)
     (photos / "codes.safetensors").write_bytes(SAMPLES.read_bytes())
-    (photos / "model").symlink_to(model)
-    before = {path: path.read_bytes() for path in [*photos.rglob("*"), *model.rglob("*")] if path.is_file()}
+    shutil.copytree(model, "model")
+    save_codes("own.safetensors", torch.zeros(1, 6, 64), "w_plus")
+    save_directions("way.safetensors", {"a": torch.ones(16, 512)})
+    PSP.from_config(replace(CONFIGS["smoke"], encoder=replace(CONFIGS["smoke"].encoder, input_nc=4))).save_pretrained(
+        Path("inpaint")
+    )
+    for name in ("codes.onnx", "model.png", "masks/0.png", "others/a.png", "inpaint/own.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        shutil.copyfile("0.png", name)
+    film = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    for name in ("film.webp", "model/film.webp"):
+        film[0].save(name, save_all=True, append_images=film[1:])
+    before = {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
     assert run(*line) == 1
     said = capsys.readouterr().err
     assert "is read, or lies in a folder that is" in said or "or the other way round. Name another" in said
@@ -100,7 +140,7 @@ def test_no_command_writes_over_its_input(line, photos, model, monkeypatch, caps
         (("pairs", "--task", "encode", "--source", "photos", "--size", "0"), "--size: got 0, needs 1 to 4096 pixels."),
         (
             ("train", "--profile", "smoke", "--target", "photos", "--out", "run"),
-            "--target: needs the folder",
+            "--target: it is given without the folder",
         ),
         (("train", "--profile", "smoke", "--lr", "2e3", "--out", "run"), "--lr: got 2000, needs 0 to 1000."),
         (("train", "--profile", "smoke", "--workers", "999", "--out", "run"), "--workers: got 999, needs 0 to 256."),
@@ -120,3 +160,46 @@ def test_huge_layers_are_refused(model, photos, tmp_path, capsys):
     for layers in ("9" * 5000, f"0-{'9' * 30}", "0-99999999", ""):
         assert run(*given, "--layers", layers) == 1
         assert "--layers: got" in capsys.readouterr().err
+
+
+FACE = f"{SAMPLES}:1"
+GIVEN = {int: "2", float: "2.0"}  # for an option that takes a number
+
+
+def ignored():
+    """Command lines in which one option would have no effect: the line, and that option."""
+    translate = commands(_parser())["translate"]
+    for action in translate._actions[1:]:  # the first one asks for help
+        line = [*action.option_strings[:1], *([] if action.nargs == 0 else [GIVEN.get(action.type, "stretch")])]
+        if action.option_strings and action.dest not in OF_FRAMES:
+            yield ["translate", "a.gif", "--task", "encode", "--frames", "--out", "out", *line], line[0]
+        if action.dest in NOT_EXPORTED and action.dest != "frames":  # of the two, either may be named
+            exported = ["--runtime", "onnx", "--model", "a.onnx"]
+            yield ["translate", "a.png", "--task", "encode", *exported, "--out", "out", *line], line[0]
+    for line in ("--layers fine", "--alpha 0.5", "--seed 3", "--face 2"):
+        yield ["translate", "a.png", "--task", "encode", "--out", "out", *line.split()], line.split()[0]
+    for line in ("--refine 5", "--aligned"):
+        yield ["edit", FACE, "--direction", "smile", "--out", "a.png", *line.split()], line.split()[0]
+        yield ["animate", FACE, FACE, "--out", "a.gif", *line.split()], line.split()[0]
+    for line in ("--layers fine", "--step 0 1"):
+        yield ["animate", FACE, FACE, "--out", "a.gif", *line.split()], line.split()[0]
+    yield ["decode", FACE, "--domain", "faces", "--out", "out", "--step", "2"], "--step"
+    yield ["evaluate", "--aligned"], "--aligned"
+    for line in ("--count 200", "--seed 3"):
+        yield (
+            ["directions", "--domain", "faces", "--measured", str(SAMPLES), "--out", "a.safetensors", *line.split()],
+            line.split()[0],
+        )
+    yield ["train", "--out", "run", "--from-photograph"], "--from-photograph"
+    for name in ("target", "validation-target", "group-by", "fit", "on-bad-image"):
+        yield ["train", "--out", "run", f"--{name}", "skip"], f"--{name}"
+
+
+@pytest.mark.parametrize(("line", "option"), [pytest.param(*case, id=" ".join(case[0])) for case in ignored()])
+def test_no_option_is_ignored(line, option, faces, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(*line) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"pspkit: {option}: ")
+    assert any(remedy in said for remedy in ("eave it out", "Leave one of them out", "Add --", "Give source"))
+    assert names(tmp_path) == []

@@ -85,12 +85,26 @@ def test_formulas_need_no_script(folder):
     assert "$" not in page.main.text
 
 
+def test_a_solution_stays_inside_what_folds_it(folder):
+    text = "<details><summary>Solution</summary>\n\n```python\nx = 1\n```\n\nBecause.\n\n</details>"
+    details = render(folder, {"00_start_here": [text]})["00_start_here"].find("details")
+    assert "x = 1" in details.text
+    assert "Because." in details.text
+
+
+def test_a_page_lists_its_sections(folder):
+    page = render(folder, {"01_build": ["## Why so\n\nSo.", "## What & then"]})["01_build"]
+    links = page.find("nav", class_="contents").find_all("a")
+    assert [(a["href"], a.text) for a in links] == [("#Why-so", "Why so"), ("#What-&-then", "What & then")]
+
+
 def test_pages_load_nothing(folder):
     Image.new("RGB", (2, 2)).save(folder / "dot.png")
     made = render(folder, {"00_start_here": ["![a dot](dot.png) and [the web](https://example.org)"]})
     assert made["00_start_here"].find("img")["src"].startswith("data:image/png")
     for page in made.values():
-        assert not page.find_all(["script", "link", "iframe"])
+        assert not page.find_all(["script", "iframe"])
+        assert [link["href"].partition(",")[0] for link in page.find_all("link")] == ["data:image/svg+xml"]  # its icon
         assert not re.search(r"@import|url\((?!['\"]?(data:|#))", str(page.head))
 
 
@@ -117,6 +131,7 @@ def test_files_that_are_linked_to_come_along(folder):
         ("[no](../../outside.txt)", r"00_start_here\.html: leads nowhere: \.\./\.\./outside\.txt"),
         ("[no](../notebooks)", r"00_start_here\.html: leads nowhere: \.\./notebooks"),
         ("![far](https://example.org/a.png)", r"00_start_here\.html: would load https://example\.org/a\.png"),
+        ("<details><summary>Solution</summary></details>\n\nopen", r"00_start_here\.html: a <details> that holds"),
         ("<script>1</script>", r"00_start_here\.html: would load <script>"),
         ("<style>@import 'a.css'; b {background: url(c.png)}</style>", r"would load @import(.|\n)*would load url\("),
     ],

@@ -43,6 +43,6 @@ def test_an_mp4_is_made_where_ffmpeg_is_and_refused_elsewhere(tmp_path, pictures
     ffmpeg.write_text('#!/bin/sh\necho "Unknown encoder at $*" >&2\nexit 1\n')
     ffmpeg.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    with pytest.raises(PspkitError, match=r"ffmpeg: could not make the \.mp4 \(Unknown encoder at .* 128x64 -r 30 "):
+    with pytest.raises(PspkitError, match=r"ffmpeg: it could not make the \.mp4 \(Unknown encoder at .* 128x64 -r 30 "):
         save_film(path, frames, pace)
     assert not path.exists()

@@ -94,12 +94,12 @@ def no_such_folder(at):
 
 def file_in_place_of_a_folder(at):
     fill(at, "a.png")
-    with pytest.raises(PspkitError, match=r"a\.png: is a file, not a folder"):
+    with pytest.raises(PspkitError, match=r"a\.png: it is a file, not a folder"):
         FolderPairs(at / "a.png")
 
 
 def folder_without_pictures(at):
-    with pytest.raises(PspkitError, match=f"{at.name}: no pictures in it"):
+    with pytest.raises(PspkitError, match=f"{at.name}: it holds no pictures"):
         FolderPairs(at)
 
 
@@ -123,7 +123,7 @@ def one_name_with_two_extensions(at):
 
 def no_good_picture_left(at):
     empty_file(at)
-    with pytest.warns(UserWarning, match="skipped"), pytest.raises(PspkitError, match="none of the 1 pictures"):
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(PspkitError, match="None of the 1 pictures"):
         FolderPairs(at, on_bad_image="skip")
 
 
@@ -189,7 +189,7 @@ def test_a_picture_that_goes_bad_later_stops_or_is_stood_in_for(tmp_path):
     assert lenient.n_substituted == 1
     for name in ("a.png", "b.png"):
         (tmp_path / name).unlink()
-    with pytest.warns(UserWarning), pytest.raises(PspkitError, match="none of 3 pictures can be read any more"):
+    with pytest.warns(UserWarning), pytest.raises(PspkitError, match="none of its 3 pictures can be read any more"):
         lenient[0]
 
 
@@ -235,7 +235,9 @@ def test_sources_that_cannot_be_made_from_photographs_are_refused(tmp_path):
         FolderPairs(tmp_path, task="sketch")
     with pytest.raises(PspkitError, match=r"from_photograph: .Encode. starts from a picture itself\. Leave the"):
         FolderPairs(tmp_path, from_photograph=True)
-    with pytest.raises(PspkitError, match="target: a folder, but from_photograph makes each photograph its own"):
+    with pytest.raises(
+        PspkitError, match="target: a folder is given, but with from_photograph each photograph is its own"
+    ):
         FolderPairs(tmp_path, tmp_path, task="sketch", from_photograph=True)
 
 

@@ -93,8 +93,8 @@ def test_factors_survive_json():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("heads", "not a JSON list of heads"),
-        ('[{"person": 0}]', "not a JSON list of heads"),
+        ("heads", "this is not a JSON list of heads"),
+        ('[{"person": 0}]', "this is not a JSON list of heads"),
         ('[{"person": 0, "identity": {}, "scene": {}}]', "head 0 has no 'head_width'"),
     ],
 )
@@ -320,7 +320,7 @@ def test_impossible_renders_are_refused(arguments, message):
 
 
 def test_no_heads_are_refused():
-    with pytest.raises(PspkitError, match="factors: no heads"):
+    with pytest.raises(PspkitError, match="factors: they hold no heads"):
         render(sample_factors(0, 0), 64)
 
 

@@ -10,8 +10,7 @@ from pspkit.data.faces import known
 from pspkit.data.faces.known import RECORD, find_photographs
 from pspkit.data.faces.photographs import is_kept
 from pspkit.errors import PspkitError
-
-SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+from tests.examples import SAMPLES
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ def huge_png(at, side):
 
 
 def too_large(at):
-    return huge_png(at, 9100), f"83 megapixels; {MAX_MEGAPIXELS} is the most"
+    return huge_png(at, 9100), f"83 megapixels, and {MAX_MEGAPIXELS} is the most"
 
 
 def link_to_nothing(at):
@@ -246,7 +246,7 @@ def test_a_large_jpeg_is_decoded_at_half_its_size(tmp_path, monkeypatch):
     assert half.shape == (3, 50, 100)
     assert (half.float() - whole.float().unfold(1, 2, 2).unfold(2, 2, 2).mean((-1, -2))).abs().mean() < 3
     monkeypatch.setattr(pictures, "MAX_HALVED", 0.019)
-    with pytest.raises(PspkitError, match=r"0 megapixels; 0\.019 is the most"):
+    with pytest.raises(PspkitError, match=r"0 megapixels, and 0\.019 is the most"):
         open_picture(path)
 
 
@@ -381,8 +381,8 @@ def test_several_pictures_are_saved_side_by_side(tmp_path):
 @pytest.mark.parametrize(
     ("name", "picture", "message"),
     [
-        ("a", torch.zeros(3, 4, 4), "its name ends in no format of pictures"),
-        ("a.psd", torch.zeros(3, 4, 4), "its name ends in no format of pictures"),
+        ("a", torch.zeros(3, 4, 4), "its name has no ending of a picture format"),
+        ("a.psd", torch.zeros(3, 4, 4), "its name has no ending of a picture format"),
         ("a.png", torch.zeros(1, 4, 4), r"picture: got float32 of shape \(1, 4, 4\)"),
         ("a.png", torch.zeros(3, 4, 4, dtype=torch.uint8), "Convert it to float first"),
         ("a.png", Image.new("RGB", (4, 4)), "picture: got Image"),

@@ -172,14 +172,14 @@ def test_inpaint_takes_the_mask_as_picture_or_tensor():
     assert torch.allclose(source[:3, :, 4:], picture[..., 4:], atol=1e-6)
     drawn = Image.fromarray((mask.numpy() * 255).astype(np.uint8)).resize((64, 64), Image.Resampling.NEAREST)
     assert torch.equal(task.inference_source(picture, 16, option=drawn), source)
-    with pytest.raises(PspkitError, match="mask: got None, needs a picture whose white is what is missing"):
+    with pytest.raises(PspkitError, match="mask: got None, needs a picture that is white where parts are missing"):
         task.inference_source(picture, 16)
     with pytest.raises(PspkitError, match="mask: got 'star', needs one of 'rectangles', 'strokes', 'half'"):
         task.inference_source(picture, 16, option="star")
 
 
 def test_an_option_where_there_is_none_is_refused():
-    with pytest.raises(PspkitError, match="option: got 4, but nothing can be chosen for 'Encode'"):
+    with pytest.raises(PspkitError, match="option: got 4, but 'Encode' has no option"):
         get_task("encode").inference_source(Image.new("RGB", (8, 8)), 8, option=4)
 
 

@@ -64,7 +64,7 @@ def test_files_play_every_frame_without_end(tmp_path, decoder, ending):
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("film.avi", {}, r"film\.avi: its name ends in no format of moving pictures"),
+        ("film.avi", {}, r"film\.avi: its name has no ending of a format for moving pictures"),
         ("film.gif", {"fps": 0}, "fps: got 0, needs 1 to 50"),
         ("film.gif", {"side": 15}, "size: got 15, needs an even number of at least 16"),
         ("film.gif", {"preview": True}, "preview: this decoder has none"),

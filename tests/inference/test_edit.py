@@ -72,7 +72,7 @@ def test_directions_that_are_not_usable_are_refused(tmp_path, decoder):
         PspkitError, match=r":a: a direction of shape \(14, 512\), but the decoder takes 16 codes of 512"
     ):
         load_direction(f"{file}:a", decoder)
-    with pytest.raises(PspkitError, match=r"bad\.safetensors: holds numbers that are not finite"):
+    with pytest.raises(PspkitError, match=r"bad\.safetensors: it holds numbers that are not finite"):
         load_direction(f"{file}:b", decoder)
     with pytest.raises(PspkitError, match=r"none come with objects"):
         load_direction("smile", decoder, "objects")

@@ -1,7 +1,5 @@
 """Measuring an encoder of faces."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -20,8 +18,7 @@ from pspkit.inference.evaluation import (
     unseen_codes,
 )
 from pspkit.models.stylegan2 import Generator
-
-SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+from tests.examples import SAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +114,8 @@ def test_photographs_are_aligned_unless_they_are(tmp_path):
     for picture, name in zip(mine.pictures, ("collins", "hopper"), strict=True):
         aligned = open_picture(SAMPLES / f"{name}_aligned.jpg").as_subclass(torch.Tensor).float() / 127.5 - 1
         assert (torch.nn.functional.avg_pool2d(aligned, 2) - picture).abs().mean() < 0.04
+    (first,) = photographs(folder, most=1)
+    assert torch.equal(first.pictures, mine.pictures[:1]) and not first.failed
     (folder / "hopper.jpg").unlink()
     (given,) = photographs(folder, aligned=True)
     assert given.pictures.shape == (1, 3, SIDE, SIDE)  # Collins is a square as she comes

@@ -11,20 +11,19 @@ from pspkit.inference.export.examples import example_sources
 from pspkit.inference.export.graph import to_onnx, write_graph
 from pspkit.inference.export.parts import PARTS, PartModule, frozen
 from pspkit.inference.export.precision import in_precision
-from pspkit.inference.runtime import OnnxPSP, open_session
+from pspkit.inference.runtime import OnnxPSP, open_program, open_session
 from pspkit.models.encoders import Encoder
 from pspkit.models.mobile_stylegan import MobileStyleGAN, Readout
 from pspkit.models.stylegan2 import Generator
 from pspkit.psp import PSP
+from tests.examples import make_psp
 
 pytest.importorskip("onnxruntime", reason="no onnxruntime here: pip install 'pspkit[export]'")
 
 
 @pytest.fixture(scope="module")
 def psp():
-    torch.manual_seed(0)
-    config = CONFIGS["smoke"]
-    return PSP(Encoder.from_config(config.encoder), Generator.from_config(config.decoder)).eval().requires_grad_(False)
+    return make_psp().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +87,31 @@ def test_a_fixed_batch_and_a_preview(tmp_path):
         session(codes[:1])
 
 
-def test_a_file_that_gives_something_else_is_reported(psp, exported, sources, monkeypatch):
-    path, _ = exported
-    honest = open_session(path)
-    monkeypatch.setattr(verdict, "open_session", lambda _: lambda x: tuple(y + 1 for y in honest(x)))
+def test_a_program_of_torch_export_agrees_for_any_number_of_inputs(psp, sources, tmp_path):
+    path = tmp_path / "psp.pt2"
+    assert export(psp, path, to="torch").error < 1e-4
+    run = open_program(path)
+    for count in (1, 3):
+        codes, pictures = run(sources[:count])
+        torch.testing.assert_close(codes, psp.encode(sources[:count]), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(pictures, psp.decode(codes), rtol=1e-3, atol=1e-4)
+    assert b".venv" not in path.read_bytes() and b"pspkit/" not in path.read_bytes()  # nobody's paths
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"psp\.pt2: not a program of torch\.export, or cut off"):
+        open_program(path)
+
+
+def test_a_file_that_gives_something_else_is_reported(psp, exported, sources):
+    honest = open_session(exported[0])
     with pytest.raises(PspkitError, match="differ from PyTorch's by"):
-        verdict.compare(psp, "psp", path, sources, None, losses=False, identity=None)
+        verdict.compare(psp, "psp", exported[0], lambda x: tuple(y + 1 for y in honest(x)), sources, None, False, None)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"to": "tflite"}, "to: got 'tflite', needs one of 'onnx', 'torch'"),
+        ({"to": "torch", "precision": "int8"}, "precision: got 'int8', needs one of 'float32'"),
         ({"part": "head"}, "part: got 'head', needs one of 'psp'"),
         ({"precision": "int4"}, "precision: got 'int4', needs one of 'float32'"),
         ({"batch": 0}, "batch: got 0, needs at least 1."),

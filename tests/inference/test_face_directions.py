@@ -1,7 +1,5 @@
 """Directions of photographed faces: what is measured, what is fitted, and whether it is better than chance."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -22,8 +20,8 @@ from pspkit.inference.directions.faces import (
     spread,
 )
 from pspkit.models.mobile_stylegan import load_mobile_stylegan
+from tests.examples import SAMPLES
 
-SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 NAMES = [*ATTRIBUTES, *GUARDS]
 
 

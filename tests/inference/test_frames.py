@@ -56,7 +56,7 @@ def test_still_pictures_are_left_out(psp, film, tmp_path):
     Image.new("RGB", (64, 64)).save(tmp_path / "still.png")
     summary = translate_frames(psp, [film, tmp_path / "still.png"], tmp_path / "out")
     assert [path.name for path in summary.written] == ["film.webp"]
-    assert "still.png: not animated. Translate it without frames." in str(summary)
+    assert "still.png: it is not animated. Translate it without frames." in str(summary)
 
 
 def test_tasks_that_need_a_mask(psp, film, tmp_path):

@@ -52,9 +52,12 @@ def test_known_colours_are_their_classes(table, store, tmp_path):
 
 
 REFUSED = {
-    "reduced to colours that nobody knows": (lambda: reduced(Image.fromarray(OURS[SMALL] // 2 + 40)), "are no classes"),
-    "dithered to the web's colours": (lambda: Image.fromarray(OURS[CLASSES] // 2 + 40).convert("P"), "are no classes"),
-    "colours that nobody knows": (lambda: Image.fromarray(OURS[CLASSES] // 2 + 40), "of no palette that is known"),
+    "reduced to colours that nobody knows": (
+        lambda: reduced(Image.fromarray(OURS[SMALL] // 2 + 40)),
+        "are not classes",
+    ),
+    "dithered to the web's colours": (lambda: Image.fromarray(OURS[CLASSES] // 2 + 40).convert("P"), "are not classes"),
+    "colours that nobody knows": (lambda: Image.fromarray(OURS[CLASSES] // 2 + 40), "to no palette that is known"),
     "a mask of one part": (lambda: Image.fromarray((CLASSES > 5).astype(np.uint8) * 255), "Merge the masks"),
     "a half transparent one": (lambda: Image.fromarray(np.dstack([OURS[CLASSES], CLASSES])), "a colour picture"),
 }
@@ -75,7 +78,7 @@ def test_a_saved_map_is_seen_in_colour_and_read_by_number(tmp_path):
         assert np.array_equal(np.array(picture), CLASSES)
         assert np.array_equal(np.array(picture.convert("RGB")), OURS[CLASSES])
     assert np.array_equal(open_picture(tmp_path / "a.png", "labels").numpy(), CLASSES)
-    with pytest.raises(PspkitError, match=r"a\.jpg: a label map is stored without loss"):
+    with pytest.raises(PspkitError, match=r"a\.jpg: a label map must be stored without loss"):
         save_labels(tmp_path / "a.jpg", torch.from_numpy(CLASSES))
 
 

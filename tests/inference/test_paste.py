@@ -1,19 +1,17 @@
 """Faces put back into their photographs: where, how softly, in which colours, and nothing besides."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
 from pspkit.data.alignment.finder import FaceFinder
+from pspkit.data.labels import LABELS
 from pspkit.data.pictures import open_picture
 from pspkit.errors import AssetError, PspkitError
 from pspkit.inference import paste
 from pspkit.inference.paste import MASK_SIDE, Paster, Placement, face_mask, paste_back
-from pspkit.models.face_parser import load_face_parser
-
-SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+from pspkit.models.faces.parser import load_face_parser
+from tests.examples import SAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +138,34 @@ def test_refusals(placement, other):
         paste_back(placement, other[None])
     with pytest.raises(PspkitError, match="before, missing: got both"):
         paste_back(placement, other, before=other, missing=torch.zeros(MASK_SIDE, MASK_SIDE))
+
+
+class RedIsHair(torch.nn.Module):
+    """A parser that takes what is red for hair, and everything else for background."""
+
+    def __init__(self):
+        super().__init__()
+        self.parameter = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, pictures):
+        red = pictures[:, 0] > 0
+        scores = torch.zeros(len(pictures), len(LABELS), *red.shape[1:])
+        scores[:, LABELS["hair"].number] = red.float()
+        scores[:, LABELS["background"].number] = 1 - red.float()
+        return scores
+
+
+def test_where_a_head_was_the_photograph_s_background_goes_on():
+    def scene(left, background):
+        picture = torch.tensor(background)[:, None, None].expand(3, 256, 256).clone()
+        picture[:, 80:180, left : left + 80] = torch.tensor([1.0, -1.0, -1.0])[:, None, None]
+        return picture
+
+    green, blue = (-1.0, 0.5, -1.0), (-1.0, -1.0, 0.5)
+    photo = ((scene(60, green) + 1) * 127.5).round().to(torch.uint8)
+    pasted = paste_back(Placement(photo), scene(120, blue), before=scene(60, blue), parser=RedIsHair())
+    wanted = ((scene(120, green) + 1) * 127.5).round()
+    difference = (pasted - wanted).abs().amax(0)
+    assert difference[90:170, 70:110].max() < 8, "where the head was"
+    assert difference[90:170, 130:190].max() < 8, "where it is"
+    assert not difference[:60].any() and not difference[200:].any(), "everywhere else"

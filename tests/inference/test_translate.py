@@ -10,15 +10,14 @@ from PIL import Image, ImageDraw
 from torch.nn.functional import adaptive_avg_pool2d
 from torchvision import tv_tensors
 
-from pspkit import PspkitError, domains
+from pspkit import PspkitError
 from pspkit.config import CONFIGS
-from pspkit.course.run import ROOT
 from pspkit.data.heads import render, sample_factors
 from pspkit.data.labels import LabelMap, from_face_parser, palette
 from pspkit.data.pictures import open_picture, save_labels, to_picture
 from pspkit.data.tasks import get_task
 from pspkit.data.tasks.transforms import from_square, to_square
-from pspkit.domains import get_domain
+from pspkit.domains import Domain, get_domain
 from pspkit.inference import (
     decode_files,
     encode_file,
@@ -38,29 +37,12 @@ from pspkit.models.mobile_facenet import load_mobile_facenet
 from pspkit.models.stylegan2 import Generator
 from pspkit.psp import PSP, load_encoder
 from pspkit.storage.checkpoints import load_codes, save_codes
-
-SAMPLES = ROOT / "data" / "samples"
-SMOKE = CONFIGS["smoke"]  # 64 px in, 16 px out, 6 codes of 64
-
-
-def make_psp(task="encode"):
-    torch.manual_seed(0)
-    encoder = Encoder.from_config(replace(SMOKE.encoder, input_nc=get_task(task).input_nc))
-    return PSP(encoder, Generator.from_config(SMOKE.decoder)).eval()
+from tests.examples import SAMPLES, make_psp, write_photo
 
 
 @pytest.fixture(scope="module")
 def psp():
     return make_psp()
-
-
-def photo(path, seed=0, side=64):
-    """Coloured blots."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    blots = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    sides = (side, side) if isinstance(side, int) else side
-    Image.fromarray(blots).resize(sides, Image.Resampling.BICUBIC).save(path)
-    return path
 
 
 def pixels(path):
@@ -76,7 +58,7 @@ def names(folder):
 class TestNames:
     def test_folders_keep_their_shape_and_files_their_names(self, psp, tmp_path):
         for number, name in enumerate(("a/x/one.png", "a/two.v2.JPG", "a/.hidden.png", "b/three.bmp")):
-            photo(tmp_path / name, number)
+            write_photo(tmp_path / name, number)
         (tmp_path / "a/notes.txt").write_text("no picture")
         out = tmp_path / "out"
         summary = translate(psp, [tmp_path / "a", tmp_path / "b/three.bmp"], out, task="encode")
@@ -87,7 +69,7 @@ class TestNames:
 
     def test_an_answer_is_the_models_whatever_shares_its_batch(self, psp, tmp_path):
         for number in range(5):
-            photo(tmp_path / f"in/{number}.png", number)
+            write_photo(tmp_path / f"in/{number}.png", number)
         (tmp_path / "in/2.png").write_bytes(b"bad")  # so that a batch in the middle is smaller, and the last one too
         summary = translate(psp, [tmp_path / "in"], tmp_path / "out", task="encode", batch=2)
         assert names(tmp_path / "out") == ["0.png", "1.png", "3.png", "4.png"]
@@ -99,16 +81,16 @@ class TestNames:
             assert np.abs(pixels(tmp_path / "out" / name) - expected.movedim(0, -1).numpy()).max() < 1
 
     def test_a_model_in_training_mode_answers_as_in_evaluation(self, psp, tmp_path):
-        given = photo(tmp_path / "a.png")
+        given = write_photo(tmp_path / "a.png")
         translate(psp, [given], tmp_path / "out", task="encode")
-        translate(psp.train(), [given, photo(tmp_path / "b.png", 1)], tmp_path / "again", task="encode")
+        translate(psp.train(), [given, write_photo(tmp_path / "b.png", 1)], tmp_path / "again", task="encode")
         assert not psp.training
         assert np.abs(pixels(tmp_path / "out/a.png") - pixels(tmp_path / "again/a.png")).max() <= 1
 
     def test_results_are_left_alone_unless_told(self, psp, tmp_path):
-        photo(tmp_path / "in/a.png")
-        photo(tmp_path / "in/b.png", 1)
-        photo(tmp_path / "out/a.png", 2)
+        write_photo(tmp_path / "in/a.png")
+        write_photo(tmp_path / "in/b.png", 1)
+        write_photo(tmp_path / "out/a.png", 2)
         before = (tmp_path / "out/a.png").read_bytes()
         summary = translate(psp, [tmp_path / "in"], tmp_path / "out", task="encode")
         assert (tmp_path / "out/a.png").read_bytes() == before
@@ -119,13 +101,13 @@ class TestNames:
         assert (tmp_path / "out/a.png").read_bytes() != before
 
     def test_only_what_is_missing_is_added(self, psp, tmp_path):
-        given = photo(tmp_path / "a.png")
+        given = write_photo(tmp_path / "a.png")
         translate(psp, [given], tmp_path / "out", task="encode")
         summary = translate(psp, str(given), tmp_path / "out", task="encode", save_codes=True)
         assert summary.written == [tmp_path / "out/a.safetensors"]
 
     def test_a_file_given_twice_is_translated_once(self, psp, tmp_path):
-        given = photo(tmp_path / "in/a.png")
+        given = write_photo(tmp_path / "in/a.png")
         link = tmp_path / "a.jpg"
         os.symlink(given, link)
         summary = translate(psp, [given, tmp_path / "in", link], tmp_path / "out", task="encode")
@@ -133,13 +115,13 @@ class TestNames:
 
     @pytest.mark.parametrize("others", [("a.jpg", "b/a.png"), ("a.jpg", "a.webp")])
     def test_two_inputs_of_one_result_are_refused(self, others, psp, tmp_path):
-        first, second = (photo(tmp_path / name, number) for number, name in enumerate(others))
+        first, second = (write_photo(tmp_path / name, number) for number, name in enumerate(others))
         with pytest.raises(PspkitError, match=rf"{first} and {second} would both become .*out/a.png. Rename one"):
             translate(psp, [first, second], tmp_path / "out", task="encode")
         assert not (tmp_path / "out").exists()
 
     def test_an_input_is_never_replaced(self, psp, tmp_path):
-        given = [photo(tmp_path / "a.png"), photo(tmp_path / "a-1.png", 1)]
+        given = [write_photo(tmp_path / "a.png"), write_photo(tmp_path / "a-1.png", 1)]
         before = [path.read_bytes() for path in given]
         for variants, name in ((0, "a"), (1, "a-1")):
             with pytest.raises(PspkitError, match=rf"/{name}.png: is an input, and a result would replace it"):
@@ -147,20 +129,20 @@ class TestNames:
         assert [path.read_bytes() for path in given] == before
 
     def test_results_do_not_go_where_inputs_are_searched(self, psp, tmp_path):
-        photo(tmp_path / "a.png")
+        write_photo(tmp_path / "a.png")
         with pytest.raises(PspkitError, match=r"out: lies in .*, so that a second run would take results for inputs"):
             translate(psp, [tmp_path], tmp_path / "out", task="encode")
 
     def test_a_file_is_no_folder_for_results(self, psp, tmp_path):
-        given = photo(tmp_path / "a.png")
+        given = write_photo(tmp_path / "a.png")
         with pytest.raises(PspkitError, match=r"a.png: is a file, and the results need a folder"):
             translate(psp, [given], given, task="encode")
 
 
 class TestWhatIsLeftOut:
     def test_bad_files_do_not_stop_the_rest(self, psp, tmp_path):
-        photo(tmp_path / "in/good.png")
-        cut = photo(tmp_path / "in/cut.jpg", 1)
+        write_photo(tmp_path / "in/good.png")
+        cut = write_photo(tmp_path / "in/cut.jpg", 1)
         cut.write_bytes(cut.read_bytes()[:400])
         (tmp_path / "in/empty.png").touch()
         (tmp_path / "none").mkdir()
@@ -172,23 +154,23 @@ class TestWhatIsLeftOut:
         assert "cannot be read" in reasons["cut.jpg"]
         assert "it is empty" in reasons["empty.png"]
         assert "no such file" in reasons["missing.png"]
-        assert "no pictures in it" in reasons["none"]
+        assert "it holds no pictures" in reasons["none"]
         assert "4 inputs left out:" in str(summary)
 
     def test_wrong_labels_are_named(self, tmp_path):
         Image.new("L", (64, 64), 13).save(tmp_path / "good.png")
         Image.new("L", (64, 64), 77).save(tmp_path / "high.png")
-        photo(tmp_path / "photo.png")
-        photo(tmp_path / "map.jpg")
+        write_photo(tmp_path / "photo.png")
+        write_photo(tmp_path / "map.jpg")
         given = [tmp_path / name for name in ("good.png", "high.png", "photo.png", "map.jpg")]
         summary = translate(make_psp("segmentation"), given, tmp_path / "out", task="segmentation")
         assert summary.written == [tmp_path / "out/good.png"]
         assert "77" in summary.failed[tmp_path / "high.png"]
         assert "a colour picture" in summary.failed[tmp_path / "photo.png"]
-        assert "a label map in JPEG" in summary.failed[tmp_path / "map.jpg"]
+        assert "a label map stored as JPEG" in summary.failed[tmp_path / "map.jpg"]
 
     def test_a_result_that_cannot_be_written(self, psp, tmp_path):
-        given = [photo(tmp_path / "in/sub/a.png"), photo(tmp_path / "in/b.png", 1)]
+        given = [write_photo(tmp_path / "in/sub/a.png"), write_photo(tmp_path / "in/b.png", 1)]
         (tmp_path / "out").mkdir()
         (tmp_path / "out/sub").touch()  # where a folder would have to be
         summary = translate(psp, [tmp_path / "in"], tmp_path / "out", task="encode")
@@ -206,28 +188,28 @@ class TestRemarks:
         return " | ".join(summary.remarks)
 
     def test_a_usual_picture_has_none(self, tmp_path):
-        assert self.remarks("encode", photo(tmp_path / "a.png"), tmp_path) == ""
+        assert self.remarks("encode", write_photo(tmp_path / "a.png"), tmp_path) == ""
 
     def test_not_square(self, tmp_path):
-        assert "not square" in self.remarks("encode", photo(tmp_path / "a.png", side=(100, 64)), tmp_path)
+        assert "not square" in self.remarks("encode", write_photo(tmp_path / "a.png", side=(100, 64)), tmp_path)
 
     def test_small(self, tmp_path):
         assert "less than half the model's 64 px" in self.remarks(
-            "encode", photo(tmp_path / "a.png", side=24), tmp_path
+            "encode", write_photo(tmp_path / "a.png", side=24), tmp_path
         )
 
     def test_small_is_what_super_resolution_is_for(self, tmp_path):
-        assert self.remarks("super_resolution", photo(tmp_path / "a.png", side=24), tmp_path) == ""
+        assert self.remarks("super_resolution", write_photo(tmp_path / "a.png", side=24), tmp_path) == ""
 
     def test_label_map_for_a_photograph(self, tmp_path):
         Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64) % 19).save(tmp_path / "a.png")
         assert "at most 19 colours, as in a label map" in self.remarks("encode", tmp_path / "a.png", tmp_path)
 
     def test_photograph_for_a_sketch(self, tmp_path):
-        assert "in colour, where a sketch" in self.remarks("sketch", photo(tmp_path / "a.png"), tmp_path)
+        assert "in colour, where a sketch" in self.remarks("sketch", write_photo(tmp_path / "a.png"), tmp_path)
 
     def test_a_grey_photograph_for_a_sketch(self, tmp_path):
-        photo(tmp_path / "colour.png")
+        write_photo(tmp_path / "colour.png")
         with Image.open(tmp_path / "colour.png") as picture:
             picture.convert("L").convert("RGB").save(tmp_path / "a.png")
         assert "grey all over, as a photograph is" in self.remarks("sketch", tmp_path / "a.png", tmp_path)
@@ -244,7 +226,7 @@ class TestRemarks:
         assert (remark in found) if remark else not found
 
     def test_colour_for_a_grey_task(self, tmp_path):
-        assert "only the brightness" in self.remarks("colorize", photo(tmp_path / "a.png"), tmp_path)
+        assert "only the brightness" in self.remarks("colorize", write_photo(tmp_path / "a.png"), tmp_path)
 
     def test_an_empty_sheet(self, tmp_path):
         Image.new("RGB", (64, 64), "grey").save(tmp_path / "a.png")
@@ -255,7 +237,7 @@ class TestRemarks:
     )
     def test_masks_that_hide_nothing_or_everything(self, colour, remark, tmp_path):
         Image.new("L", (64, 64), colour).save(tmp_path / "mask.png")
-        found = self.remarks("inpaint", photo(tmp_path / "a.png"), tmp_path, mask=tmp_path / "mask.png")
+        found = self.remarks("inpaint", write_photo(tmp_path / "a.png"), tmp_path, mask=tmp_path / "mask.png")
         assert remark in found
 
     def test_an_animated_picture(self, tmp_path):
@@ -284,7 +266,7 @@ class TestRemarks:
         assert remark_on_photographs(open_picture(SAMPLES / "face_3.jpg")) == [PHOTOGRAPH]
 
     def test_a_hundred_equal_complaints_are_one_line(self, psp, tmp_path):
-        photo(tmp_path / "in/good.png")
+        write_photo(tmp_path / "in/good.png")
         for number in range(100):
             (tmp_path / f"in/{number:03}.png").write_bytes(b"text")
         text = str(translate(psp, [tmp_path / "in"], tmp_path / "out"))
@@ -293,11 +275,11 @@ class TestRemarks:
         assert f"({tmp_path}/in/000.png, {tmp_path}/in/001.png, {tmp_path}/in/002.png and 97 more)" in text
 
     def test_files_of_formats_that_are_not_read_are_counted(self, psp, tmp_path):
-        photo(tmp_path / "in/good.png")
+        write_photo(tmp_path / "in/good.png")
         for name in ("a.HEIC", "b.heic", "c.cr2", "d.mp4", "note.txt", ".hidden.heic"):
             (tmp_path / "in" / name).touch()
         text = str(translate(psp, [tmp_path / "in"], tmp_path / "out"))
-        assert "left out, for their formats are not read: 2 .heic, 1 .cr2, 1 .mp4. Convert them" in text
+        assert "left out, because their formats are not read: 2 .heic, 1 .cr2, 1 .mp4. Convert them" in text
 
 
 class TestFit:
@@ -307,12 +289,12 @@ class TestFit:
         ("fit", "shape"), [(None, (16, 16)), ("pad", (11, 16)), ("crop", (16, 16)), ("stretch", (11, 16))]
     )
     def test_what_is_done_to_the_source_is_undone_on_the_answer(self, fit, shape, psp, tmp_path):
-        summary = translate(psp, [photo(tmp_path / "a.png", side=(96, 64))], tmp_path / "out", fit=fit)
+        summary = translate(psp, [write_photo(tmp_path / "a.png", side=(96, 64))], tmp_path / "out", fit=fit)
         assert pixels(tmp_path / "out/a.png").shape == (*shape, 3)
         assert bool(summary.remarks) == (fit is None)
 
     def test_a_strip_has_the_sources_shape(self, psp, tmp_path):
-        source = photo(tmp_path / "a.png", side=(64, 96))
+        source = write_photo(tmp_path / "a.png", side=(64, 96))
         translate(psp, [source], tmp_path / "out", fit="pad", side_by_side=True)
         assert pixels(tmp_path / "out/a.png").shape == (16, 22, 3)
 
@@ -329,7 +311,7 @@ class TestFit:
 
     def test_an_unknown_way_is_refused(self, psp, tmp_path):
         with pytest.raises(PspkitError, match="fit: got 'squash', needs one of None, 'pad', 'crop', 'stretch'"):
-            translate(psp, [photo(tmp_path / "a.png")], tmp_path / "out", fit="squash")
+            translate(psp, [write_photo(tmp_path / "a.png")], tmp_path / "out", fit="squash")
 
 
 class TestLegend:
@@ -353,7 +335,7 @@ class TestReStyle:
         return PSP.from_config(config).eval()
 
     def test_its_last_answer_is_written_and_all_are_shown_side_by_side(self, restyle, tmp_path):
-        source = photo(tmp_path / "a.png")
+        source = write_photo(tmp_path / "a.png")
         translate(restyle, [source], tmp_path / "out", iterations=4)
         translate(restyle, [source], tmp_path / "strip", iterations=4, side_by_side=True, save_codes=True)
         strip = pixels(tmp_path / "strip/a.png")
@@ -364,7 +346,7 @@ class TestReStyle:
             torch.testing.assert_close(load_codes(tmp_path / "strip/a.safetensors"), restyle.iterate(x, 4)[:, -1])
 
     def test_iterations_are_for_restyle(self, psp, restyle, tmp_path):
-        source = photo(tmp_path / "a.png")
+        source = write_photo(tmp_path / "a.png")
         with pytest.raises(PspkitError, match="iterations: the model is no ReStyle"):
             translate(psp, [source], tmp_path / "out", iterations=2)
         with pytest.raises(PspkitError, match="iterations: got 0, needs at least 1"):
@@ -373,7 +355,7 @@ class TestReStyle:
 
 class TestOptions:
     def test_factor_changes_the_answer(self, tmp_path):
-        given, psp = photo(tmp_path / "a.png"), make_psp("super_resolution")
+        given, psp = write_photo(tmp_path / "a.png"), make_psp("super_resolution")
         translate(psp, [given], tmp_path / "one", task="super_resolution")
         translate(psp, [given], tmp_path / "eight", task="super_resolution", factor=8, side_by_side=True)
         source = pixels(tmp_path / "eight/a.png")[:, :16]
@@ -398,18 +380,18 @@ class TestOptions:
         ],
     )
     def test_refusals(self, task, options, message, tmp_path):
-        given = photo(tmp_path / "a.png")
+        given = write_photo(tmp_path / "a.png")
         with pytest.raises(PspkitError, match=message):
             translate(make_psp("encode" if task == "paint" else task), [given], tmp_path / "out", task=task, **options)
         assert not (tmp_path / "out").exists()
 
     def test_another_tasks_model(self, psp, tmp_path):
         with pytest.raises(PspkitError, match=r"sketch gives 1 channels, but the model takes 3. Name the task"):
-            translate(psp, [photo(tmp_path / "a.png")], tmp_path / "out", task="sketch")
+            translate(psp, [write_photo(tmp_path / "a.png")], tmp_path / "out", task="sketch")
 
     def test_one_mask_for_all(self, tmp_path):
         Image.fromarray(np.repeat([[0, 255]], 32, 1).repeat(64, 0).astype(np.uint8)).save(tmp_path / "mask.png")
-        given = [photo(tmp_path / "in/a.png"), photo(tmp_path / "in/b.png", 1)]
+        given = [write_photo(tmp_path / "in/a.png"), write_photo(tmp_path / "in/b.png", 1)]
         options = {"task": "inpaint", "mask": tmp_path / "mask.png"}
         psp = make_psp("inpaint")
         translate(psp, given, tmp_path / "out", **options)
@@ -423,7 +405,7 @@ class TestOptions:
 
     def test_a_folder_of_masks(self, tmp_path):
         for number, name in enumerate(("x/a", "b")):
-            photo(tmp_path / f"in/{name}.jpg", number)
+            write_photo(tmp_path / f"in/{name}.jpg", number)
         (tmp_path / "masks/x").mkdir(parents=True)
         Image.new("1", (64, 64), 1).save(tmp_path / "masks/x/a.png")
         summary = translate(
@@ -434,7 +416,7 @@ class TestOptions:
         assert "Add b.png" in summary.failed[tmp_path / "in/b.jpg"]
 
     def test_a_mask_drawn_by_name_follows_the_seed(self, tmp_path):
-        given, psp = photo(tmp_path / "a.png"), make_psp("inpaint")
+        given, psp = write_photo(tmp_path / "a.png"), make_psp("inpaint")
         sources = []
         for out, seed in (("one", 0), ("same", 0), ("other", 5)):
             translate(psp, [given], tmp_path / out, task="inpaint", mask="rectangles", seed=seed, side_by_side=True)
@@ -445,7 +427,7 @@ class TestOptions:
 
 class TestVariants:
     def test_they_follow_the_seed_and_nothing_else(self, psp, tmp_path):
-        given = [photo(tmp_path / "a.png"), photo(tmp_path / "b.png", 1)]
+        given = [write_photo(tmp_path / "a.png"), write_photo(tmp_path / "b.png", 1)]
         translate(psp, given, tmp_path / "out", task="encode", variants=2, seed=1)
         translate(psp, given[1:], tmp_path / "alone", task="encode", variants=3, seed=1, batch=1)
         translate(psp, given[1:], tmp_path / "other", task="encode", variants=2, seed=2)
@@ -459,7 +441,7 @@ class TestVariants:
         assert np.abs(pixels(tmp_path / "other/b-1.png") - answers[1]).max() > 1
 
     def test_only_the_layers_change_and_alpha_says_how_far(self, psp, tmp_path):
-        given, options = photo(tmp_path / "a.png"), {"task": "encode", "variants": 1, "save_codes": True}
+        given, options = write_photo(tmp_path / "a.png"), {"task": "encode", "variants": 1, "save_codes": True}
         codes = []
         for alpha in (1.0, 0.5):
             out = tmp_path / str(alpha)
@@ -470,7 +452,7 @@ class TestVariants:
         torch.testing.assert_close(half, (own + full) / 2)
 
     def test_side_by_side_holds_source_and_answers(self, psp, tmp_path):
-        given = photo(tmp_path / "a.png", side=16)
+        given = write_photo(tmp_path / "a.png", side=16)
         translate(psp, [given], tmp_path / "out", task="encode", variants=2)
         translate(psp, [given], tmp_path / "sheet", task="encode", variants=2, side_by_side=True)
         assert names(tmp_path / "sheet") == ["a.png"]
@@ -482,7 +464,7 @@ class TestVariants:
 
 class TestCodes:
     def test_saved_codes_draw_the_same_pictures(self, psp, tmp_path):
-        given = [photo(tmp_path / "a.png"), photo(tmp_path / "b.png", 1)]
+        given = [write_photo(tmp_path / "a.png"), write_photo(tmp_path / "b.png", 1)]
         translate(psp, given, tmp_path / "out", task="encode", variants=2, save_codes=True)
         files = [tmp_path / "out/a.safetensors", tmp_path / "out/b.safetensors"]
         decode_files(psp.decoder, files, tmp_path / "again", batch=2)
@@ -530,10 +512,10 @@ class TestCodes:
 
         monkeypatch.setattr(psp.decoder, "synthesis", full)
         with pytest.raises(PspkitError, match=r"batch: 4 pictures at once are too many for the device"):
-            translate(psp, [photo(tmp_path / "a.png")], tmp_path / "out", task="encode", batch=4)
+            translate(psp, [write_photo(tmp_path / "a.png")], tmp_path / "out", task="encode", batch=4)
 
     def test_projection_begins_with_the_encoders_codes(self, psp, tmp_path):
-        given = photo(tmp_path / "a.png", side=16)
+        given = write_photo(tmp_path / "a.png", side=16)
         with torch.no_grad():
             target = get_task("encode").inference_source(Image.open(given), 16)
             start = (psp.decode(encode_file(psp, given, "encode")) - target).square().mean().item()
@@ -547,7 +529,7 @@ class TestCodes:
     def test_projection_needs_an_encoder_of_pictures(self, tmp_path):
         psp = make_psp("sketch")
         with pytest.raises(PspkitError, match=r"model: its encoder takes 1 channels, and a picture has 3"):
-            project_file(psp.decoder, photo(tmp_path / "a.png"), 1, psp)
+            project_file(psp.decoder, write_photo(tmp_path / "a.png"), 1, psp)
 
 
 class TestLayers:
@@ -581,7 +563,7 @@ class TestLayers:
 
 class TestModels:
     def test_the_domains_own(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(domains, "WEIGHTS", tmp_path)
+        monkeypatch.setattr("pspkit.domains.domain.WEIGHTS", tmp_path)
         for domain, task in (("heads", "sketch"), ("faces", "encode")):
             missing = rf"model: none is given, and the weights that come with pspkit are not at .*{domain}-{task}"
             with pytest.raises(PspkitError, match=missing):
@@ -618,7 +600,7 @@ class TestModels:
         with pytest.raises(
             PspkitError,
             match=r"model: none is given, and no trained encoder for toonify comes with faces. Train one with"
-            r" pspkit.Run or `pspkit train`, and give the folder that it trains into. It has those for encode, frontal",
+            r" pspkit.Run or `pspkit train`, and give the folder of that training. It has those for encode, frontal",
         ):
             find_psp("faces", "toonify")
         with pytest.raises(PspkitError, match="Train one on a folder of pictures with"):
@@ -638,7 +620,7 @@ class TestModels:
 
     def test_an_encoder_alone_is_put_before_the_domain_s_decoder(self, psp, tmp_path, monkeypatch):
         psp.encoder.save_pretrained(tmp_path)
-        monkeypatch.setattr(domains.Domain, "decoder", lambda *_: (psp.decoder, psp.latent_avg))
+        monkeypatch.setattr(Domain, "decoder", lambda *_: (psp.decoder, psp.latent_avg))
         whole, decoder = find_parts("faces", "encode", tmp_path)
         assert whole.decoder is decoder is psp.decoder
 

@@ -66,7 +66,9 @@ def test_the_weight_of_codes_needs_codes_that_are_known(batch):
     total, parts = loss(**batch)
     assert total == 2 * parts["codes"] == 2 * codes_error(batch["codes"], batch["known"])
     del batch["known"]
-    with pytest.raises(PspkitError, match=r"codes: have the weight 2\.0, but those of the targets are not known"):
+    with pytest.raises(
+        PspkitError, match=r"codes: their loss has the weight 2\.0, but the codes of the targets are not known"
+    ):
         loss(**batch)
 
 
@@ -170,7 +172,7 @@ def test_moco_embeds_as_its_network_does_without_the_last_layer(moco_file):
 
 def test_a_file_without_moco_is_refused(tmp_path):
     torch.save({"state_dict": {"module.encoder_q.conv1.weight": torch.zeros(1)}}, tmp_path / "other.pt")
-    with pytest.raises(CheckpointError, match=r"other\.pt: holds no ResNet-50 of MoCo v2: .* missing"):
+    with pytest.raises(CheckpointError, match=r"other\.pt: it holds no ResNet-50 of MoCo v2: .* missing"):
         MocoLoss(tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match=r"absent\.pt: cannot be read"):
         MocoLoss(tmp_path / "absent.pt")
@@ -179,10 +181,10 @@ def test_a_file_without_moco_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "weights, message",
     [
-        ({}, "weights: every one is 0.*at least one"),
+        ({}, "weights: all of them are 0.*at least one"),
         ({"identity": 1, "moco": 1}, "identity is 1 and moco 1.*Set moco=0 for faces"),
-        ({"identity": 0.1}, "identity_network: none, but identity has the weight 0.1.*set identity=0"),
-        ({"moco": 0.5}, "moco_path: none, but moco has the weight 0.5.*set moco=0"),
+        ({"identity": 0.1}, "identity_network: none is given, but identity has the weight 0.1.*set identity=0"),
+        ({"moco": 0.5}, "moco_path: none is given, but moco has the weight 0.5.*set moco=0"),
     ],
 )
 def test_weights_without_what_they_need_are_refused(weights, message):
@@ -208,5 +210,5 @@ def test_pictures_too_small_for_lpips_are_refused(batch):
     loss = PSPLoss(only(lpips=1), lpips_trunk="random")
     small = {name: batch[name][:, :, :31, :31] for name in ("output", "target")}
     assert loss(**small, codes=batch["codes"])[0].isfinite()
-    with pytest.raises(PspkitError, match="output: LPIPS would see 30x30 pixels, and needs 31"):
+    with pytest.raises(PspkitError, match="output: LPIPS would see 30x30 pixels, and it needs at least 31"):
         loss(small["output"][..., 1:, 1:], small["target"][..., 1:, 1:], batch["codes"])

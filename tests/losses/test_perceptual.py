@@ -50,7 +50,7 @@ class Evil:
 @pytest.mark.parametrize(
     "content, reason",
     [
-        (pickle.dumps(Evil(), protocol=2), f"wants to call {os.mkdir.__module__}.mkdir, and nothing was run"),
+        (pickle.dumps(Evil(), protocol=2), f"wants to call {os.mkdir.__module__}.mkdir, which was not run"),
         (pickle.dumps({"AlexNet_0": {}}), "Conv_0"),
         (b"", "Ran out of input"),
     ],
@@ -60,6 +60,6 @@ def test_a_pickle_that_is_not_the_trunk_is_refused_and_runs_nothing(tmp_path, mo
     (tmp_path / MEMBER).parent.mkdir(parents=True)
     (tmp_path / MEMBER).write_bytes(content)
     monkeypatch.setattr(perceptual, "fetch", lambda name: tmp_path)
-    with pytest.raises(AssetError, match=f"alexnet.ckpt: not AlexNet's weights .*{reason}"):
+    with pytest.raises(AssetError, match=f"alexnet.ckpt: it does not hold AlexNet's weights .*{reason}"):
         load_lpips()
     assert not (tmp_path / "opened").exists()

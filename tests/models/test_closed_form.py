@@ -71,7 +71,7 @@ def test_the_rank_keeps_what_the_codes_depend_on(data):
 
 
 def test_one_picture_is_no_regression():
-    with pytest.raises(PspkitError, match="moments: of 1 pictures"):
+    with pytest.raises(PspkitError, match="moments: they hold 1 pictures"):
         Regression(moments_of(draw(1, 4), draw(1, 2)))
 
 
@@ -115,5 +115,5 @@ def test_a_fitted_encoder_predicts_what_its_regression_does_and_is_loaded_again(
 
 def test_a_regression_of_other_features_is_refused():
     encoder = ClosedFormEncoder(map2style_width=2, **SIZES)
-    with pytest.raises(PspkitError, match=rf"shape \(2, 7\), the encoder needs \(2, {FEATURES}\)"):
+    with pytest.raises(PspkitError, match=rf"shape \(2, 7\), and the encoder needs \(2, {FEATURES}\)"):
         fit_closed_form(encoder, Regression(moments_of(draw(9, 7), draw(9, CODES))), 1.0)

@@ -68,9 +68,9 @@ def test_it_compiles_without_graph_breaks():
 def test_refusals():
     encoder, x = build()
     fast = fast_encoder(encoder)
-    with pytest.raises(PspkitError, match=r"frozen and cannot be trained\. Train the encoder it came from"):
+    with pytest.raises(PspkitError, match=r"frozen and cannot be trained\. Train the encoder from which"):
         fast.train()
-    with pytest.raises(PspkitError, match="x: needs a gradient, which the fast path does not carry"):
+    with pytest.raises(PspkitError, match="x: it needs a gradient, and the fast copy computes none"):
         fast(x.requires_grad_())
     with pytest.raises(PspkitError, match=r"x: got float32 of shape \(2, 3, 32, 32\), needs .*\(N, 3, 64, 64\)"):
         fast(torch.zeros(2, 3, 32, 32))

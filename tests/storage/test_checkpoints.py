@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pspkit import CheckpointError, PspkitError
-from pspkit.config import CONFIGS, BackboneConfig, EncoderConfig, GeneratorConfig, MobileStyleGANConfig, PSPConfig
+from pspkit.config import BackboneConfig, EncoderConfig, GeneratorConfig, MobileStyleGANConfig, PSPConfig
 from pspkit.inference.inspect import inspect_checkpoint
 from pspkit.models.backbone import Backbone
 from pspkit.models.encoders import BackboneEncoderUsingLastLayerIntoW, Encoder, GradualStyleEncoder
@@ -25,16 +25,9 @@ from pspkit.models.stylegan2 import Generator
 from pspkit.psp import PSP, estimate_latent_avg
 from pspkit.storage.checkpoints import load_backbone_weights, load_codes, read_checkpoint, save_codes
 from tests import reference
+from tests.examples import SMOKE, assert_equal_weights, small_psp
 
-SMALL = CONFIGS["smoke"]
-STYLES, LENGTH = SMALL.encoder.n_styles, SMALL.encoder.style_dim
-
-
-def small_psp(**encoder) -> PSP:
-    torch.manual_seed(0)
-    model = PSP.from_config(replace(SMALL, encoder=replace(SMALL.encoder, **encoder))).eval()
-    model.latent_avg = torch.randn_like(model.latent_avg)
-    return model
+STYLES, LENGTH = SMOKE.encoder.n_styles, SMOKE.encoder.style_dim
 
 
 def write_reference(path, model: PSP, latent_avg=None, **extra) -> None:
@@ -45,17 +38,10 @@ def write_reference(path, model: PSP, latent_avg=None, **extra) -> None:
 
 def write_backbone(path, **sizes) -> Backbone:
     torch.manual_seed(1)
-    widths = {"widths": SMALL.encoder.widths, "num_layers": 18, "input_size": 32, "embedding_dim": 16}
+    widths = {"widths": SMOKE.encoder.widths, "num_layers": 18, "input_size": 32, "embedding_dim": 16}
     backbone = Backbone(**(widths | sizes)).eval()
     torch.save(backbone.state_dict(), path)
     return backbone
-
-
-def assert_equal_weights(model, other) -> None:
-    ours, theirs = model.state_dict(), other.state_dict()
-    assert ours.keys() == theirs.keys()
-    for key, value in ours.items():
-        assert torch.equal(value, theirs[key]), key
 
 
 def hollow(manifest: dict[str, list[int]], prefix: str = "") -> dict[str, torch.Tensor]:
@@ -79,7 +65,7 @@ class TestOwnFormat:
 
     def test_the_photographic_decoder(self, tmp_path):
         decoder = MobileStyleGANConfig(style_dim=LENGTH, n_mlp=2, channels=(16, 16, 8))
-        config = replace(SMALL, encoder=replace(SMALL.encoder, n_styles=decoder.n_styles), decoder=decoder)
+        config = replace(SMOKE, encoder=replace(SMOKE.encoder, n_styles=decoder.n_styles), decoder=decoder)
         model = PSP.from_config(config)
         model.save_pretrained(tmp_path)
         loaded = PSP.from_pretrained(tmp_path)
@@ -106,7 +92,7 @@ class TestOwnFormat:
         assert (record["format"], record["class"]) == ("pspkit", "PSP")
         assert record["config"]["encoder"]["widths"] == [8, 16, 32, 64]
         (tmp_path / "config.json").unlink()
-        assert PSP.from_pretrained(tmp_path).config == SMALL
+        assert PSP.from_pretrained(tmp_path).config == SMOKE
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
     def test_half_precision_loads_as_float32(self, tmp_path, dtype):
@@ -154,7 +140,7 @@ class TestWriting:
         model.save_pretrained(tmp_path)
         with (
             largest_file(1000),
-            pytest.raises(CheckpointError, match=r"model\.safetensors: could not be written .*space"),
+            pytest.raises(CheckpointError, match=r"model\.safetensors: it could not be written .*space"),
         ):
             small_psp(kind="w").save_pretrained(tmp_path)
         assert_equal_weights(PSP.from_pretrained(tmp_path), model)
@@ -214,7 +200,7 @@ class TestReferencePSP:
         del content["state_dict"]["latent_avg"]
         torch.save(content, tmp_path / "psp.pt", _use_new_zipfile_serialization=not legacy)
         loaded = PSP.from_pretrained(tmp_path / "psp.pt")
-        sizes = replace(loaded.config.encoder, map2style_width=SMALL.encoder.map2style_width)  # "w" has none
+        sizes = replace(loaded.config.encoder, map2style_width=SMOKE.encoder.map2style_width)  # "w" has none
         assert sizes == model.config.encoder
         assert_equal_weights(loaded, model)
         assert_equal_weights(Encoder.from_pretrained(tmp_path / "psp.pt"), model.encoder)
@@ -261,9 +247,11 @@ class TestReferencePSP:
 
     def test_parts_that_do_not_fit_each_other(self, tmp_path):
         model = small_psp()
-        model.encoder = Encoder.from_config(replace(SMALL.encoder, n_styles=8))
+        model.encoder = Encoder.from_config(replace(SMOKE.encoder, n_styles=8))
         write_reference(tmp_path / "psp.pt", model, torch.zeros(LENGTH))
-        with pytest.raises(CheckpointError, match=r"psp\.pt: its parts do not fit each other\. encoder: makes 8 codes"):
+        with pytest.raises(
+            CheckpointError, match=r"psp\.pt: its parts do not fit each other\. encoder: it predicts 8 codes"
+        ):
             PSP.from_pretrained(tmp_path / "psp.pt")
         assert not inspect_checkpoint(tmp_path / "psp.pt").loads
 
@@ -282,7 +270,7 @@ class TestReferenceStyleGAN2:
         content = {"g_ema": generator.state_dict(), "latent_avg": average, "g_optim": {"lr": 0.1}}
         torch.save(content, tmp_path / "stylegan.pt")
         loaded = Generator.from_pretrained(tmp_path / "stylegan.pt")
-        assert loaded.config == SMALL.decoder
+        assert loaded.config == SMOKE.decoder
         assert_equal_weights(loaded, generator)
         assert torch.equal(read_checkpoint(tmp_path / "stylegan.pt").latent_avg, average)
         assert "left aside: g_optim" in str(inspect_checkpoint(tmp_path / "stylegan.pt"))
@@ -458,7 +446,7 @@ class TestRefusedFiles:
     def test_truncated_safetensors(self, tmp_path, share):
         small_psp().save_pretrained(tmp_path)
         os.truncate(tmp_path / "model.safetensors", int((tmp_path / "model.safetensors").stat().st_size * share))
-        with pytest.raises(CheckpointError, match=r"model\.safetensors: a safetensors file, but cut off"):
+        with pytest.raises(CheckpointError, match=r"model\.safetensors: it is a safetensors file, but cut off"):
             PSP.from_pretrained(tmp_path)
 
     @pytest.mark.parametrize("protocol", [2, 4, 5])
@@ -494,7 +482,7 @@ class TestRefusedFiles:
     def test_a_file_that_was_zipped_again_with_compression(self, tmp_path, way):
         path = zipped_again(tmp_path, way)
         for read in (PSP.from_pretrained, inspect_checkpoint):
-            with pytest.raises(CheckpointError, match=r"psp\.pt: was zipped again with compression .*zip -0"):
+            with pytest.raises(CheckpointError, match=r"psp\.pt: it was zipped again with compression .*zip -0"):
                 read(path)
 
     def test_a_file_that_was_zipped_again_as_it_was(self, tmp_path):
@@ -506,7 +494,7 @@ class TestRefusedFiles:
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-        with pytest.raises(CheckpointError, match=r"damaged, the checksum of .* does not agree"):
+        with pytest.raises(CheckpointError, match=r"damaged, as the checksum of .* does not agree"):
             inspect_checkpoint(path)
 
     @pytest.mark.parametrize(
@@ -519,7 +507,7 @@ class TestRefusedFiles:
     )
     def test_tensors_that_no_weights_have(self, tmp_path, tensor, kind):
         write_reference(tmp_path / "psp.pt", small_psp(), tensor)
-        with pytest.raises(CheckpointError, match=rf"psp\.pt: holds a tensor of a kind .*\({kind}\)"):
+        with pytest.raises(CheckpointError, match=rf"psp\.pt: it holds a tensor of a kind .*\({kind}\)"):
             inspect_checkpoint(tmp_path / "psp.pt")
 
     def test_a_small_file_that_would_fill_the_memory(self, tmp_path):
@@ -614,14 +602,14 @@ class TestBackboneWeights:
     def test_stem_and_body_are_taken(self, tmp_path, own):
         backbone = write_backbone(tmp_path / "face.pth")
         backbone.save_pretrained(tmp_path)
-        encoder = Encoder.from_config(SMALL.encoder)
+        encoder = Encoder.from_config(SMOKE.encoder)
         assert load_backbone_weights(encoder, tmp_path if own else tmp_path / "face.pth") == ("input_layer", "body")
         assert_equal_weights(encoder.input_layer, backbone.input_layer)
         assert_equal_weights(encoder.body, backbone.body)
 
     def test_the_stem_stays_where_the_input_is_not_rgb(self, tmp_path):
         backbone = write_backbone(tmp_path / "face.pth")
-        encoder = Encoder.from_config(replace(SMALL.encoder, input_nc=19))
+        encoder = Encoder.from_config(replace(SMOKE.encoder, input_nc=19))
         before = encoder.input_layer[0].weight.clone()
         assert load_backbone_weights(encoder, tmp_path / "face.pth") == ("body",)
         assert torch.equal(encoder.input_layer[0].weight, before)
@@ -632,13 +620,13 @@ class TestBackboneWeights:
         write_backbone(tmp_path / "face.pth", **other)
         name = next(iter(other))
         with pytest.raises(CheckpointError, match=f"its body has {name}=.*Build the encoder with {name}="):
-            load_backbone_weights(Encoder.from_config(SMALL.encoder), tmp_path / "face.pth")
+            load_backbone_weights(Encoder.from_config(SMOKE.encoder), tmp_path / "face.pth")
 
     def test_an_incomplete_file_leaves_the_encoder_alone(self, tmp_path):
         state = write_backbone(tmp_path / "face.pth").state_dict()
         del state["body.3.res_layer.2.weight"]
         torch.save(state, tmp_path / "face.pth")
-        encoder = Encoder.from_config(SMALL.encoder)
+        encoder = Encoder.from_config(SMOKE.encoder)
         before = {key: value.clone() for key, value in encoder.state_dict().items()}
         with pytest.raises(CheckpointError, match=r"its body does not fit: 1 missing \(3\.res_layer\.2\.weight\)"):
             load_backbone_weights(encoder, tmp_path / "face.pth")
@@ -678,7 +666,7 @@ class TestCodes:
         ("codes", "message"),
         [
             (torch.full((2, 6, 64), math.nan), "numbers that are not finite"),
-            (torch.ones(2, 6, 64, dtype=torch.int32), "torch.int32, where codes are arrays of floating-point numbers"),
+            (torch.ones(2, 6, 64, dtype=torch.int32), "torch.int32, but codes are arrays of floating-point numbers"),
             (torch.ones(2, 6, 64, dtype=torch.complex64), "of a kind that no weights have"),
             (torch.ones(0, 6, 64), r"an array of shape \(0, 6, 64\), which no codes have"),
             (torch.ones(6, 64), r"codes: got float32 of shape \(6, 64\), needs"),
@@ -690,7 +678,7 @@ class TestCodes:
         with pytest.raises(CheckpointError, match=rf"codes\.safetensors: .*{message}"):
             load_codes(path)
         save_file({"other": torch.ones(1)}, path, {"format": "pspkit codes", "space": "w_plus"})
-        with pytest.raises(CheckpointError, match="without its codes"):
+        with pytest.raises(CheckpointError, match="without any codes in it"):
             load_codes(path)
 
     def test_codes_and_weights_are_not_mistaken_for_each_other(self, tmp_path):

@@ -91,12 +91,12 @@ def test_eighteen_codes_onto_the_photographic_decoder(photographic, decoder, tmp
 
 
 BAD = {
-    "whole numbers": ("a.npy", torch.arange(8), "holds torch.int64, where codes are arrays of floating-point numbers"),
+    "whole numbers": ("a.npy", torch.arange(8), "holds torch.int64, but codes are arrays of floating-point numbers"),
     "nothing": ("a.pt", torch.zeros(0, STYLES, LENGTH), "an array of shape (0, 6, 8), which no codes have"),
     "a batch of batches": ("a.pt", torch.zeros(2, 2, STYLES, LENGTH), "an array of shape (2, 2, 6, 8)"),
     "not finite": ("a.npy", torch.full((STYLES, LENGTH), float("nan")), "numbers that are not finite"),
     "different shapes": ("a.npz", {"a": ONE, "b": ONE[:2]}, "codes of different shapes, (2, 8) and (6, 8)"),
-    "text": ("a.pt", {"a": "text"}, "holds str, where codes are"),
+    "text": ("a.pt", {"a": "text"}, "holds str, but codes are"),
 }
 
 

@@ -3,30 +3,22 @@
 import argparse
 import pickle
 import re
-from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from pspkit import CheckpointError
-from pspkit.config import CONFIGS, EncoderConfig, PSPConfig
+from pspkit.config import EncoderConfig, PSPConfig
 from pspkit.inference.inspect import inspect_checkpoint
 from pspkit.models.encoders import BackboneEncoder, Encoder
 from pspkit.models.fast import fast_encoder
 from pspkit.models.stylegan2 import Generator
 from pspkit.psp import PSP, load_decoder, load_encoder
 from pspkit.storage.checkpoints import read_checkpoint
+from tests.examples import SMOKE, assert_equal_weights, small_psp
 
-SMALL = CONFIGS["smoke"]
-STYLES, LENGTH = SMALL.encoder.n_styles, SMALL.encoder.style_dim
-
-
-def model(**encoder) -> PSP:
-    torch.manual_seed(0)
-    psp = PSP.from_config(replace(SMALL, encoder=replace(SMALL.encoder, **encoder))).eval()
-    psp.latent_avg = torch.randn_like(psp.latent_avg)
-    return psp
+STYLES, LENGTH = SMOKE.encoder.n_styles, SMOKE.encoder.style_dim
 
 
 def states(psp: PSP) -> dict[str, torch.Tensor]:
@@ -44,22 +36,16 @@ def pictures(count=2, channels=3):
     return torch.rand(count, channels, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def assert_same(loaded, original):
-    ours, theirs = original.state_dict(), loaded.state_dict()
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
-
-
 class TestE4E:
     """w_0 = first block, w_i = w_0 + block i, all added to the average."""
 
     @pytest.fixture
     def file(self, tmp_path):
         opts = {"encoder_type": "Encoder4Editing", "stylegan_size": 16, "start_from_latent_avg": True}
-        return write(tmp_path / "e4e.pt", model(), opts)
+        return write(tmp_path / "e4e.pt", small_psp(), opts)
 
     def test_its_codes_are_offsets_from_the_first(self, file, tmp_path):
-        plain, psp, x = model(), PSP.from_pretrained(file), pictures()
+        plain, psp, x = small_psp(), PSP.from_pretrained(file), pictures()
         with torch.no_grad():
             blocks = plain.encoder(x)
             formula = blocks.clone()
@@ -76,7 +62,7 @@ class TestE4E:
         assert "offsets from the first" in report
 
     def test_without_its_options_nobody_can_tell_and_that_is_said(self, tmp_path):
-        report = str(inspect_checkpoint(write(tmp_path / "bare.pt", model())))
+        report = str(inspect_checkpoint(write(tmp_path / "bare.pt", small_psp())))
         assert "no encoder_type in its options, so read as psp's; e4e has tensors of the same shapes" in report
 
 
@@ -92,7 +78,7 @@ class TestReStyle:
         ],
     )
     def test_it_runs_by_its_own_formula(self, encoder_type, kind, progressive, tmp_path):
-        parts = model(kind=kind, input_nc=6)
+        parts = small_psp(kind=kind, input_nc=6)
         opts = argparse.Namespace(encoder_type=encoder_type, input_nc=6, n_iters_per_batch=3)
         file = write(tmp_path / "restyle.pt", parts, opts)
         psp, x = PSP.from_pretrained(file), pictures()
@@ -113,7 +99,7 @@ class TestReStyle:
         assert PSP.from_pretrained(tmp_path / "ours").config == psp.config
 
     def test_three_channels_are_answered_once(self, tmp_path):
-        parts = model(kind="last_map")
+        parts = small_psp(kind="last_map")
         psp = PSP.from_pretrained(write(tmp_path / "once.pt", parts, {"encoder_type": "BackboneEncoder"}))
         assert psp.iterations == 0
         assert isinstance(psp.encoder, BackboneEncoder)
@@ -121,7 +107,7 @@ class TestReStyle:
             torch.testing.assert_close(psp.encode(pictures()), parts.encoder(pictures()) + parts.latent_avg)
 
     def test_the_fast_copy_of_an_encoder_without_a_pyramid(self):
-        encoder = model(kind="last_map").encoder.eval()
+        encoder = small_psp(kind="last_map").encoder.eval()
         with torch.no_grad():
             torch.testing.assert_close(
                 fast_encoder(encoder, torch.float32)(pictures()), encoder(pictures()), atol=1e-4, rtol=1e-4
@@ -141,7 +127,7 @@ class TestNamedAndRefused:
         ],
     )
     def test_a_stranger_is_named_and_its_decoder_taken(self, key, name, tmp_path):
-        psp = model()
+        psp = small_psp()
         file = write(tmp_path / "file.pt", psp, {"encoder_type": "Encoder4Editing"}, **{key: torch.zeros(1)})
         message = f"this is {name}.* does not run: .*load_decoder takes from it"
         with pytest.raises(CheckpointError, match=message) as error:
@@ -150,20 +136,20 @@ class TestNamedAndRefused:
         report = inspect_checkpoint(file)
         assert not report.loads
         assert re.search(message, str(report))
-        assert_same(load_decoder(file)[0], psp.decoder)
+        assert_equal_weights(load_decoder(file)[0], psp.decoder)
 
     def test_sam_is_no_inpainting_model(self, tmp_path):
-        psp, first = model(input_nc=4), model(input_nc=3)
+        psp, first = small_psp(input_nc=4), small_psp(input_nc=3)
         pretrained = {f"pretrained_encoder.{key}": value for key, value in first.encoder.state_dict().items()}
         file = write(tmp_path / "sam.pt", psp, {"start_from_encoded_w_plus": True, "input_nc": 4}, **pretrained)
         with pytest.raises(CheckpointError, match=r"this is SAM .* ages faces.*load_encoder and load_decoder"):
             PSP.from_pretrained(file)
         assert not inspect_checkpoint(file).loads
-        assert_same(load_encoder(file), first.encoder)
-        assert_same(load_decoder(file)[0], psp.decoder)
+        assert_equal_weights(load_encoder(file), first.encoder)
+        assert_equal_weights(load_decoder(file)[0], psp.decoder)
 
     def test_sam_that_starts_from_the_average_is_known_by_its_options(self, tmp_path):
-        psp = model(input_nc=4)
+        psp = small_psp(input_nc=4)
         file = write(tmp_path / "sam.pt", psp, {"aging_lambda": 5, "input_nc": 4})
         with pytest.raises(CheckpointError, match=r"this is SAM .* load_decoder takes from it"):
             PSP.from_pretrained(file)
@@ -183,16 +169,16 @@ class TestNamedAndRefused:
                 read(tmp_path / "generator.pt")
 
     def test_a_decoder_of_stylegan3(self, tmp_path):
-        state = {f"encoder.{key}": value for key, value in model().encoder.state_dict().items()}
+        state = {f"encoder.{key}": value for key, value in small_psp().encoder.state_dict().items()}
         torch.save({"state_dict": state | {"decoder.synthesis.L0_36_512.weight": torch.zeros(1)}}, tmp_path / "sg3.pt")
         for read in (PSP.from_pretrained, inspect_checkpoint):
             with pytest.raises(CheckpointError, match=r"a model with StyleGAN3 .* Nothing in it can be used"):
                 read(tmp_path / "sg3.pt")
 
     def test_an_encoder_type_that_is_not_known_is_read_by_its_tensors_and_noted(self, tmp_path):
-        file = write(tmp_path / "own.pt", model(), {"encoder_type": "MyEncoder"})
+        file = write(tmp_path / "own.pt", small_psp(), {"encoder_type": "MyEncoder"})
         assert "call the encoder MyEncoder, which is not known here" in str(inspect_checkpoint(file))
-        assert_same(PSP.from_pretrained(file), model())
+        assert_equal_weights(PSP.from_pretrained(file), small_psp())
 
 
 def several_devices(psp):
@@ -222,9 +208,9 @@ def flat(psp):
 
 @pytest.mark.parametrize("wrapped", [several_devices, a_part_on_several_devices, ganinverter, flat])
 def test_whatever_a_training_wraps_around_a_psp(wrapped, tmp_path):
-    psp = model()
+    psp = small_psp()
     torch.save(wrapped(psp), tmp_path / "file.pt")
-    assert_same(PSP.from_pretrained(tmp_path / "file.pt"), psp)
+    assert_equal_weights(PSP.from_pretrained(tmp_path / "file.pt"), psp)
     assert inspect_checkpoint(tmp_path / "file.pt").loads
 
 
@@ -245,21 +231,21 @@ GENERATORS = {
 
 @pytest.mark.parametrize("wrapped", GENERATORS)
 def test_whatever_a_training_wraps_around_a_generator(wrapped, tmp_path):
-    decoder = model().decoder
+    decoder = small_psp().decoder
     torch.save(GENERATORS[wrapped](decoder.state_dict()), tmp_path / "generator.pt")
-    assert_same(Generator.from_pretrained(tmp_path / "generator.pt"), decoder)
-    assert_same(load_decoder(tmp_path / "generator.pt")[0], decoder)
+    assert_equal_weights(Generator.from_pretrained(tmp_path / "generator.pt"), decoder)
+    assert_equal_weights(load_decoder(tmp_path / "generator.pt")[0], decoder)
 
 
 class TestEncoderAlone:
     @pytest.mark.parametrize("prefix", ["", "encoder.", "module.encoder."])
     @pytest.mark.parametrize("wrapped", [lambda state: state, lambda state: {"state_dict": state}])
     def test_it_loads_and_says_which_decoder_it_wants(self, prefix, wrapped, tmp_path):
-        encoder = model().encoder
+        encoder = small_psp().encoder
         state = {prefix + key: value for key, value in encoder.state_dict().items()}
         torch.save(wrapped(state), tmp_path / "encoder.pt")
-        assert_same(Encoder.from_pretrained(tmp_path / "encoder.pt"), encoder)
-        assert_same(load_encoder(tmp_path / "encoder.pt"), encoder)
+        assert_equal_weights(Encoder.from_pretrained(tmp_path / "encoder.pt"), encoder)
+        assert_equal_weights(load_encoder(tmp_path / "encoder.pt"), encoder)
         report = inspect_checkpoint(tmp_path / "encoder.pt")
         assert report.loads
         assert f"it wants a decoder of {STYLES} codes of {LENGTH}: in a StyleGAN2 those of 16 px" in str(report)
@@ -272,7 +258,7 @@ class TestEncoderAlone:
         torch.save({"state_dict": state, "opts": {"output_size": 16}}, tmp_path / "encoder.pt")
         loaded = Encoder.from_pretrained(tmp_path / "encoder.pt")
         assert (loaded.n_styles, loaded.style_dim) == (6, 512)
-        assert_same(loaded, encoder)
+        assert_equal_weights(loaded, encoder)
 
 
 def nvidias_names(generator: Generator) -> dict[str, torch.Tensor]:
@@ -312,19 +298,19 @@ def nvidias_names(generator: Generator) -> dict[str, torch.Tensor]:
 
 class TestNVIDIA:
     def test_their_names_load_as_ours(self, tmp_path):
-        generator = model().decoder
+        generator = small_psp().decoder
         torch.save(nvidias_names(generator), tmp_path / "nvidia.pt")
         loaded, average = load_decoder(tmp_path / "nvidia.pt")
-        assert_same(loaded, generator)
+        assert_equal_weights(loaded, generator)
         assert torch.equal(average, torch.full((LENGTH,), 0.5))
         assert "StyleGAN2 file under NVIDIA's names" in str(inspect_checkpoint(tmp_path / "nvidia.pt"))
 
     def test_within_a_psp(self, tmp_path):
-        psp = model()
+        psp = small_psp()
         state = {f"encoder.{key}": value for key, value in psp.encoder.state_dict().items()}
         state |= {f"decoder.{key}": value for key, value in nvidias_names(psp.decoder).items()}
         torch.save({"state_dict": state, "latent_avg": psp.latent_avg}, tmp_path / "psp.pt")
-        assert_same(PSP.from_pretrained(tmp_path / "psp.pt"), psp)
+        assert_equal_weights(PSP.from_pretrained(tmp_path / "psp.pt"), psp)
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -334,12 +320,12 @@ class TestNVIDIA:
         ],
     )
     def test_other_architectures_are_said_so(self, change, message, tmp_path):
-        torch.save(nvidias_names(model().decoder) | change, tmp_path / "nvidia.pt")
+        torch.save(nvidias_names(small_psp().decoder) | change, tmp_path / "nvidia.pt")
         with pytest.raises(CheckpointError, match=message):
             load_decoder(tmp_path / "nvidia.pt")
 
     def test_classes_and_channels_of_a_converted_file(self, tmp_path):
-        state = model().decoder.state_dict()
+        state = small_psp().decoder.state_dict()
         wide = state | {"style.1.weight": torch.zeros(LENGTH, LENGTH + 10)}
         grey = state | {"to_rgb1.conv.weight": torch.zeros(1, 1, LENGTH, 1, 1)}
         for content, message in (
@@ -367,7 +353,7 @@ class TestNVIDIA:
 
 
 def test_a_file_that_is_whole_is_never_to_be_got_again(tmp_path):
-    psp = model()
+    psp = small_psp()
     partial = {key: value for key, value in states(psp).items() if "latlayer" not in key and "styles.2" not in key}
     for name, content in {
         "partial": {"state_dict": partial},
@@ -388,13 +374,13 @@ def test_a_file_that_is_whole_is_never_to_be_got_again(tmp_path):
 
 
 def test_a_wrapped_file_reads_as_what_it_is(tmp_path):
-    torch.save(several_devices(model()), tmp_path / "psp.pt")
+    torch.save(several_devices(small_psp()), tmp_path / "psp.pt")
     assert isinstance(read_checkpoint(tmp_path / "psp.pt").config, PSPConfig)
 
 
 def test_hyperstyles_encoder_into_w(tmp_path):
     """It adds the average whatever its options say, and gives one code to all layers."""
-    parts = model(kind="w", input_size=256)
+    parts = small_psp(kind="w", input_size=256)
     psp = PSP.from_pretrained(write(tmp_path / "w.pt", parts, {"encoder_type": "WEncoder"}))
     x = torch.zeros(1, 3, 256, 256)
     with torch.no_grad():

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from pspkit.errors import PspkitError
 from pspkit.losses.perceptual import load_lpips
-from pspkit.models.face_parser import load_face_parser
+from pspkit.models.faces.parser import load_face_parser
 from pspkit.models.mobile_facenet import load_mobile_facenet
 from pspkit.models.mobile_stylegan import load_mobile_stylegan
 from tools import bundle as module
@@ -47,7 +47,7 @@ def test_it_is_complete(folder):
         import lpips, pspkit, pytorch_optimizer
         from pspkit.domains import get_domain
         from pspkit.losses.perceptual import load_lpips
-        from pspkit.models.face_parser import load_face_parser
+        from pspkit.models.faces.parser import load_face_parser
         from pspkit.models.mobile_facenet import load_mobile_facenet
         from pspkit.models.mobile_stylegan import load_mobile_stylegan
         load_lpips(), load_mobile_facenet(), load_mobile_stylegan(), load_face_parser()

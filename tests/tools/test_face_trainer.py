@@ -9,7 +9,8 @@ from pspkit.models.encoders import GradualStyleEncoder
 from pspkit.models.mobile_facenet import load_mobile_facenet, load_mobile_facenet_body
 from pspkit.models.mobile_stylegan import load_mobile_stylegan
 from pspkit.psp import estimate_latent_avg
-from tools.face_trainer import LOSSES, SIDE, FaceTrainer, FaceTraining
+from tools.faces.pictures import SIDE
+from tools.train_faces.trainer import LOSSES, FaceTrainer, FaceTraining
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from tools.fused import dense_groups
+from tools.faces.fused import dense_groups
 
 COMPARE = """
 import torch
-from tools.fused import FusedDecoder
+from tools.faces.fused import FusedDecoder
 from pspkit.models.mobile_stylegan import MobileStyleGAN
 
 torch.manual_seed(0)

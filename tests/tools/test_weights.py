@@ -15,9 +15,13 @@ from pspkit.models.encoders import GradualStyleEncoder
 from pspkit.models.mobile_stylegan import MobileStyleGAN
 from pspkit.psp import PSP
 from pspkit.storage.checkpoints.files import write_text
-from tools import cards, measuring, store_closed_form, store_face_tasks, store_faces, train_faces, weights
+from tools import cards, measuring, weights
 from tools.cards import store, write_overview
+from tools.faces.pieces import write_pieces
 from tools.origins import FACE_TASKS, FACES, FACES_CLOSED_FORM, FACES_ENCODE, IDENTITY, ORIGINS
+from tools.store import closed_form as store_closed_form
+from tools.store import face_tasks as store_face_tasks
+from tools.store import faces as store_faces
 from tools.weights import train
 
 ENCODE = "heads-encode"
@@ -164,7 +168,7 @@ def test_the_encoder_of_photographs_and_its_card_are_stored(tmp_path, monkeypatc
     monkeypatch.setattr(cards, "WEIGHTS", tmp_path)
     torch.manual_seed(0)
     encoder = GradualStyleEncoder(n_styles=16, input_size=128, map2style_width=128, backbone="mobile_facenet")
-    train_faces.write_pieces(tmp_path / "run", encoder.state_dict())
+    write_pieces(tmp_path / "run", encoder.state_dict())
     store_faces.store_model(tmp_path / "run")
     kept = GradualStyleEncoder.from_pretrained(tmp_path / FACES_ENCODE)
     for ours, theirs in zip(kept.parameters(), encoder.parameters(), strict=True):

@@ -172,11 +172,11 @@ def test_a_diverged_training_stops_and_leaves_what_was_kept(tmp_path):
 
 
 def test_refusals(tmp_path, monkeypatch):
-    with pytest.raises(PspkitError, match="heads: 14, but a step takes 20"):
+    with pytest.raises(PspkitError, match="heads: there are 14, but a step takes 20"):
         make(replace(CONFIG, batch=20))
     with pytest.raises(PspkitError, match="look: got 'oil'"):
         make(replace(CONFIG, look="oil"))
-    with pytest.raises(PspkitError, match=f"style_dim: 8, but the heads' factors take {WIDTH} entries"):
+    with pytest.raises(PspkitError, match=f"style_dim: got 8, but the factors of the heads need {WIDTH} entries"):
         make(replace(CONFIG, supervised=8))
     with pytest.raises(CheckpointError, match="holds no training of a decoder to start from"):
         make(replace(CONFIG, start=str(tmp_path)))
@@ -189,7 +189,7 @@ def test_refusals(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "1")
     strategy = make().strategy
     strategy.machine.processes = 2
-    with pytest.raises(PspkitError, match="processes: 2, but a decoder is trained in one"):
+    with pytest.raises(PspkitError, match="processes: there are 2, but a decoder is trained in one"):
         DecoderTraining(CONFIG, Pictures(), strategy.machine)
 
 

@@ -458,7 +458,9 @@ class TestRefusals:
         with pytest.raises(RuntimeError, match="size mismatch"):
             other.load_state_dict(state)
         (tmp_path / "run.json").unlink()
-        with pytest.raises(CheckpointError, match=r"another model .*Resume with what the training began with"):
+        with pytest.raises(
+            CheckpointError, match=r"another model .*Resume with the settings that the training began with"
+        ):
             other.resume()
 
     def test_a_loss_that_is_no_number_stops_it_and_the_last_checkpoint_stays(self, tmp_path, monkeypatch):
@@ -584,14 +586,14 @@ class TestDomains:
 
     def test_a_folder_too_small_to_hold_some_out(self, tmp_path):
         export(sample_factors(9, 0), 64, tmp_path)
-        with pytest.raises(PspkitError, match="9 pictures; a tenth is held out, so it takes at least 10"):
+        with pytest.raises(PspkitError, match="holds 9 pictures, and at least 10 are needed"):
             replace(smoke(), source=str(tmp_path / "images")).trainer()
 
     @pytest.mark.parametrize(
         "domain, task, decoder, message",
         [
             ("objects", "encode", False, "decoder: none is given, and none comes with objects"),
-            ("objects", "encode", True, "moco_path: none, but moco has the weight 0.5"),
+            ("objects", "encode", True, "moco_path: none is given, but moco has the weight 0.5"),
             ("faces", "toonify", False, "decoder: none is given, and no toon decoder of faces"),
         ],
     )
@@ -609,15 +611,15 @@ class TestDomains:
         ],
     )
     def test_weights_that_do_not_ship(self, what, message, tmp_path, monkeypatch):
-        monkeypatch.setattr("pspkit.domains.WEIGHTS", tmp_path)
+        monkeypatch.setattr("pspkit.domains.domain.WEIGHTS", tmp_path)
         arguments = ("paper", "encode") if what == "decoder" else ("paper",)
         with pytest.raises(PspkitError, match=message):
             getattr(get_domain("heads"), what)(*arguments)
 
     def test_objects_bring_no_pictures(self):
-        with pytest.raises(PspkitError, match="source: none is given, and objects brings no pictures"):
+        with pytest.raises(PspkitError, match="source: none is given, and no pictures come with objects"):
             get_domain("objects").pairs("encode", 256, TRAININGS["paper"])
-        with pytest.raises(PspkitError, match="from_photograph: makes sources of the pictures in a folder"):
+        with pytest.raises(PspkitError, match="from_photograph: it makes sources from the pictures of a folder"):
             get_domain("heads").pairs("sketch", 64, TRAININGS["smoke"], from_photograph=True)
 
     def test_moco_takes_the_place_of_identity_where_there_are_no_faces(self):
@@ -702,7 +704,7 @@ class TestCommand:
     def test_a_record_that_cannot_be_read(self, tmp_path, capsys):
         (tmp_path / "run.json").write_text('{"domain": "heads"')
         assert main(["train", "--resume", "--out", str(tmp_path)]) == 1
-        assert "run.json: cannot be read" in capsys.readouterr().err
+        assert "run.json: it cannot be read" in capsys.readouterr().err
 
     def test_a_refused_start_leaves_no_folder(self, tmp_path):
         assert main([*SMOKE, "--batch", "99", "--out", str(tmp_path / "run")]) == 1

@@ -104,10 +104,14 @@ def test_the_body_waits_and_then_learns_at_its_own_rate(psp):
 
 
 def test_codes_that_are_not_known_or_another_decoders_are_refused_before_the_first_step(psp):
-    with pytest.raises(PspkitError, match=r"codes: have a weight, but the pairs know none\. Set codes=0"):
+    with pytest.raises(
+        PspkitError, match=r"codes: their loss has a weight, but the codes of the pairs are not known\. Set codes=0"
+    ):
         training(psp, pairs(task="frontalize"))
     psp.decoder.n_styles = 6
-    with pytest.raises(PspkitError, match=r"codes: the pairs know 8 of length 16, the decoder takes 6 of 16\. Set"):
+    with pytest.raises(
+        PspkitError, match=r"codes: the pairs have 8 of length 16, and the decoder takes 6 of length 16\. Set"
+    ):
         training(psp)
 
 

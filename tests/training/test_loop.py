@@ -117,16 +117,16 @@ def test_a_second_training_in_a_folder_is_refused_while_the_first_one_runs(tmp_p
     ("name", "content", "message"),
     [
         ("state.pt", b"", r"state\.pt: the file is empty"),
-        ("state.pt", {}, r"state\.pt: not the state of a training"),
-        ("state.pt", {"format": "pspkit training"}, r"state\.pt: damaged \(step: got None"),
-        ("state.pt", {"step": math.nan}, r"state\.pt: damaged \(step: got nan"),
-        ("state.pt", {"strategy": None}, "its state is damaged, or that of another model"),
-        ("state.pt", {"recent": 3}, "its state is damaged, or that of another model"),
-        ("run.json", b"[1]", r"run\.json: cannot be read"),
-        ("run.json", b"[" * 100_000, r"run\.json: cannot be read .*nested too deeply"),
-        ("run.json", b'{"trains": "line", "lr": NaN}', r"run\.json: cannot be read .*NaN"),
-        ("log.jsonl", b'{"step": 10}\n{"ste', r"log\.jsonl: damaged at line 2"),
-        ("log.jsonl", b'{"step": -1}\n', r"log\.jsonl: damaged at line 1"),
+        ("state.pt", {}, r"state\.pt: it is not the state of a training"),
+        ("state.pt", {"format": "pspkit training"}, r"state\.pt: it is damaged \(step: got None"),
+        ("state.pt", {"step": math.nan}, r"state\.pt: it is damaged \(step: got nan"),
+        ("state.pt", {"strategy": None}, "its state is damaged, or belongs to another model"),
+        ("state.pt", {"recent": 3}, "its state is damaged, or belongs to another model"),
+        ("run.json", b"[1]", r"run\.json: it cannot be read"),
+        ("run.json", b"[" * 100_000, r"run\.json: it cannot be read .*nested too deeply"),
+        ("run.json", b'{"trains": "line", "lr": NaN}', r"run\.json: it cannot be read .*NaN"),
+        ("log.jsonl", b'{"step": 10}\n{"ste', r"log\.jsonl: it is damaged at line 2"),
+        ("log.jsonl", b'{"step": -1}\n', r"log\.jsonl: it is damaged at line 1"),
     ],
 )
 def test_a_damaged_file_of_a_training_is_named(tmp_path, name, content, message):
@@ -218,11 +218,11 @@ def test_records_of_others(tmp_path):
     (tmp_path / "run.json").write_text('{"trains": "line", "momentum": 1}')
     with pytest.raises(CheckpointError, match=r"'momentum'.*another version of pspkit wrote it"):
         recorded(tmp_path, "line", LineConfig)
-    with pytest.raises(CheckpointError, match=r"another part \(line, not encoder\)"):
+    with pytest.raises(CheckpointError, match=r"another kind of network is trained there \(line, not encoder\)"):
         recorded(tmp_path, "encoder", LineConfig)
     torch.save({"weights": torch.zeros(1)}, tmp_path / "state.pt")
     (tmp_path / "run.json").unlink()
-    with pytest.raises(CheckpointError, match="not the state of a training"):
+    with pytest.raises(CheckpointError, match="it is not the state of a training"):
         Trainer(Line(), tmp_path).resume()
 
 

@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from pspkit import PspkitError
 from pspkit.cli import main
-from pspkit.config import CONFIGS, TRAININGS
+from pspkit.config import TRAININGS
 from pspkit.data.heads import export, sample_factors
 from pspkit.data.pictures import open_picture
 from pspkit.data.tasks.transforms import to_square
@@ -18,8 +16,7 @@ from pspkit.models.encoders import Encoder
 from pspkit.models.stylegan2 import Generator
 from pspkit.psp import PSP
 from pspkit.training import Run
-
-SMOKE = CONFIGS["smoke"]
+from tests.examples import SMOKE, write_photo
 
 
 def run(task="encode", **changed):
@@ -36,10 +33,7 @@ def divided(run):
 
 def pictures(folder, *names, size=(64, 64)):
     for number, name in enumerate(names):
-        path = folder / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(noise).resize(size).save(path)
+        write_photo(folder / f"{name}.png", number, size)
     return str(folder)
 
 
@@ -90,7 +84,9 @@ class TestHeldOut:
         assert Run.recorded(tmp_path / "run").training.validation == "none"
 
     def test_too_few_pictures_name_the_ways_out(self, tmp_path):
-        with pytest.raises(PspkitError, match=r"1 pictures; a tenth .*folder of their own.*or validation='none'"):
+        with pytest.raises(
+            PspkitError, match=r"holds 1 pictures, .* a tenth .*folder of pictures to hold out.*or validation='none'"
+        ):
             run(source=pictures(tmp_path / "in", "a")).trainer()
 
     @pytest.mark.parametrize(
@@ -108,9 +104,9 @@ class TestHeldOut:
     @pytest.mark.parametrize(
         ("group_by", "message"),
         [
-            ("folder", "group_by: 'folder' finds one group alone"),
-            ("(", "group_by: .* is no pattern"),
-            ("x_", "group_by: 'x_' is not in the name a"),
+            ("folder", "group_by: 'folder' puts all pictures into one group"),
+            ("(", "group_by: .* is not a regular expression"),
+            ("x_", "group_by: 'x_' does not match the name a"),
         ],
     )
     def test_groups_that_hold_nobody_out(self, group_by, message, tmp_path):
@@ -118,7 +114,9 @@ class TestHeldOut:
             run(source=pictures(tmp_path / "in", *"abcdefghijkl"), group_by=group_by).trainer()
 
     def test_rendered_heads_are_held_out_by_number(self):
-        with pytest.raises(PspkitError, match="validation: got 'none', but the pictures are the domain's own"):
+        with pytest.raises(
+            PspkitError, match="validation: got 'none', but the pictures to learn from are the domain's own"
+        ):
             run(validation="none").trainer()
 
 
@@ -135,7 +133,7 @@ def test_one_folder_as_source_and_target(command, task, tmp_path, capsys):
     )
     assert main([command, *given]) == 1
     assert (
-        f"--target: {folder} is the folder of the {'sketch' if task == 'sketch' else 'labels'} too"
+        f"--target: {folder} is also the folder of the {'sketch' if task == 'sketch' else 'labels'}"
         in capsys.readouterr().err
     )
 

@@ -34,7 +34,7 @@ def _translate(out: Path) -> None:
 
 
 def _render(out: Path) -> None:
-    main(["render", "--count", "6", "--size", "64", "--out", str(out)])
+    main(["render", "--count", "6", "--size", "64", "--out", str(out), "--overwrite"])
 
 
 def _cache(out: Path) -> None:

@@ -4,16 +4,17 @@ A checker never raises: it answers with a `Verdict` that names what was misunder
 """
 
 from pspkit.course.check.backbone import depth_costs, se_gates
+from pspkit.course.check.beyond import feedback, near_or_edited
 from pspkit.course.check.closed_form import extrapolate, ridge_map
 from pspkit.course.check.decoder import codes_of_layers, truncated_variety
 from pspkit.course.check.encoders import listening_level, one_row_a_picture
 from pspkit.course.check.losses import by_heart, diagnose, drawn_logs
 from pspkit.course.check.own_face import head_tilt, put_back
 from pspkit.course.check.pyramid import feature_pyramid, silenced_map
-from pspkit.course.check.start import colour_codes, take_codes
+from pspkit.course.check.start import colour_codes, costly_level, take_codes
 from pspkit.course.check.styles import draw_variants, exchanged_level, inject_styles
 from pspkit.course.check.tasks import invented_classes, mirror_labels, pixelate, split_people
-from pspkit.course.check.translate import go_on, keep_known
+from pspkit.course.check.translate import go_on, keep_known, nearest_answer
 from pspkit.course.check.verdict import Verdict, compare
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "codes_of_layers",
     "colour_codes",
     "compare",
+    "costly_level",
     "depth_costs",
     "diagnose",
     "draw_variants",
@@ -29,6 +31,7 @@ __all__ = [
     "exchanged_level",
     "extrapolate",
     "feature_pyramid",
+    "feedback",
     "go_on",
     "head_tilt",
     "inject_styles",
@@ -36,6 +39,8 @@ __all__ = [
     "keep_known",
     "listening_level",
     "mirror_labels",
+    "near_or_edited",
+    "nearest_answer",
     "one_row_a_picture",
     "pixelate",
     "put_back",

@@ -36,7 +36,7 @@ def head_tilt(answer: Callable[[Tensor, Tensor], Tensor]) -> Verdict:
 
 @checker
 def put_back(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Verdict:
-    """Exercise 2: bytes (3, H, W), others, and a mask (H, W) in [0, 1] to the bytes mixed by it."""
+    """Exercise 2: bytes (3, H, W), other bytes of that shape and a mask (H, W) in [0, 1] to their mixture."""
     generator = torch.Generator().manual_seed(0)
     photo, face = torch.randint(256, (2, 3, 8, 8), generator=generator, dtype=torch.uint8)
     mask = torch.rand(8, 8, generator=generator).mul(2).sub(0.5).clamp(0, 1)

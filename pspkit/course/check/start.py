@@ -1,14 +1,24 @@
 """Exercises of notebook 00."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from pspkit.course.check.verdict import Verdict, checker
-from pspkit.models.encoders import COARSE, MIDDLE
+from pspkit.course.check.verdict import Verdict, check_choices, checker
+from pspkit.course.show.figure import LEVELS
+from pspkit.losses.identity import IdentityLoss
+from pspkit.models.encoders import COARSE, MIDDLE, style_level
+from pspkit.models.mobile_facenet import load_mobile_facenet
+from pspkit.models.mobile_stylegan import load_mobile_stylegan
 
 N_STYLES = 16  # of the photographic decoder
+PEOPLE, SIDE = 8, 128  # who is drawn for an experiment, and at how many pixels
+COSTS = {
+    "most": ("hair and pose", "Look at the mixes again: where do the eyes, the nose and the mouth become another's?"),
+    "least": ("colours", "Would you call somebody another person because the light or the wall has changed?"),
+}
 
 
 @checker
@@ -72,3 +82,37 @@ def colour_codes(answer: Iterable[int]) -> Verdict:
     if min(came) < MIDDLE:
         return Verdict(False, f"Codes {COARSE} to {MIDDLE - 1} are in the middle: they change the features.", "middle")
     return Verdict(False, f"All of these are fine codes; take every one from {MIDDLE} on.")
+
+
+@cache
+def kept_identity() -> dict[str, float]:
+    """How alike eight drawn people remain to themselves when one level of their codes is another person's: cosines."""
+    decoder, identity = load_mobile_stylegan(), IdentityLoss(load_mobile_facenet())
+
+    def embed(codes: Tensor) -> Tensor:
+        return identity.embed(torch.cat([decoder.preview(one[None], SIDE).float() for one in codes]))
+
+    with torch.no_grad():
+        z = torch.randn(PEOPLE, decoder.style_dim, generator=torch.Generator().manual_seed(0))
+        codes = decoder.mapping(z)[:, None].repeat(1, N_STYLES, 1)
+        before, alike = embed(codes), {}
+        for number, level in enumerate(LEVELS):
+            layers = [style for style in range(N_STYLES) if style_level(style) == number]
+            mixed = codes.clone()
+            mixed[:, layers] = codes.roll(1, 0)[:, layers]
+            alike[level] = (embed(mixed) * before).sum(1).mean().item()
+    return alike
+
+
+@checker
+def costly_level(answer: Mapping[str, str]) -> Verdict:
+    """On the way: the level of codes whose exchange costs the most likeness, and the one that costs the least."""
+    if problem := check_choices(answer, COSTS, LEVELS):
+        return problem
+    alike = kept_identity()
+    for which, right in (("most", min(alike, key=alike.__getitem__)), ("least", max(alike, key=alike.__getitem__))):
+        if answer[which] != right:
+            name, hint = COSTS[which]
+            return Verdict(False, f"{which}: {hint}", name)
+    found = ", ".join(f"{level} {value:.2f}" for level, value in alike.items())
+    return Verdict(True, f"Measured on {PEOPLE} people, likeness to oneself after the exchange: {found}.")

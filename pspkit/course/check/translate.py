@@ -1,11 +1,25 @@
 """Exercises of notebook 08."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from pspkit.course.check.verdict import Verdict, checker
+from pspkit.course.check.verdict import Verdict, check_choices, checker
+from pspkit.domains import get_domain
+from pspkit.inference.metrics import unseen_pairs
+from pspkit.models.encoders import MIDDLE
+
+ANSWERS = ("predicted", "one draw", "mean of draws")
+DRAWS, SKETCHES = 8, 16
+NEARNESS = {
+    "nearest": (
+        "pretty is near",
+        "No draw knows the true colours. Which picture is wrong by a little everywhere, and by much nowhere?",
+    ),
+    "farthest": ("fog is far", "A picture in the wrong colours lies far away, however sharp it is."),
+}
 
 
 @checker
@@ -75,3 +89,40 @@ def go_on(answer: Callable[[int, int], tuple[int, int]]) -> Verdict:
                 return Verdict(False, here + hint, name)
         return Verdict(False, f"{here}the last state is that of the largest multiple of {every} that was reached.")
     return Verdict(True, "Choose `save_every` so that you can bear to repeat it.")
+
+
+@cache
+def distances() -> dict[str, float]:
+    """The mean squared error of three ways to answer sixteen sketches of heads."""
+    psp = get_domain("heads").psp("sketch")
+    pairs = unseen_pairs("sketch", SKETCHES)
+    sketches, truth = (torch.stack(side) for side in zip(*(pairs[place] for place in range(SKETCHES)), strict=True))
+    z = torch.randn(DRAWS, psp.decoder.style_dim, generator=torch.Generator().manual_seed(0))
+    fine = range(MIDDLE, psp.decoder.n_styles)
+    with torch.no_grad():
+        codes = psp.encode(sketches)
+        fresh = psp.decoder.mapping(z)[:, None].expand(-1, psp.decoder.n_styles, -1)
+        draws = torch.stack([psp.decode(psp.mix(codes, one[None], fine)) for one in fresh])
+        predicted = psp.decode(codes)
+    return {
+        "predicted": (predicted - truth).square().mean().item(),
+        "one draw": (draws - truth).square().mean().item(),
+        "mean of draws": (draws.mean(0) - truth).square().mean().item(),
+    }
+
+
+@checker
+def nearest_answer(answer: Mapping[str, str]) -> Verdict:
+    """On the way: which of three answers to a sketch has the lowest L2 to the true head, and which the highest."""
+    if problem := check_choices(answer, NEARNESS, ANSWERS):
+        return problem
+    found = distances()
+    for which, right in (
+        ("nearest", min(found, key=found.__getitem__)),
+        ("farthest", max(found, key=found.__getitem__)),
+    ):
+        if answer[which] != right:
+            name, hint = NEARNESS[which]
+            return Verdict(False, f"{which}: {hint}", name)
+    measured = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+    return Verdict(True, f"Measured on {SKETCHES} sketches, L2 to the true head: {measured}.")

@@ -83,11 +83,11 @@ class Drawing:
 
     @property
     def stages(self) -> tuple[Callable[[State], Figure], ...]:
-        """What is drawn of a state, one after another."""
+        """The ways to draw a state, one after another: the quick one first, where there are two."""
         return (self.preview, self.render) if self.of_labels else (self.render,)
 
     def preview(self, state: State) -> Figure:
-        """The drawing and the face; to write the names of the classes takes as long again."""
+        """The drawing and the face, without the names of the classes, which would double the time."""
         return self.render(state, named=False)
 
     def render(self, *states: State, named: bool = True) -> Figure:

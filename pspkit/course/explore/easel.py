@@ -47,7 +47,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Fill:
-    """Everything of one colour that hangs together around a point gets another."""
+    """Gives another colour to the connected region of one colour around a point."""
 
     colour: int
     point: Point

@@ -78,7 +78,7 @@ def render(*states: State) -> Figure:
 
 
 def preview(state: State) -> Figure:
-    """The picture and its label map at half the side; the other two take as long again each."""
+    """The picture and its label map at half the side; each of the other two would take as long again."""
     seen = render_heads(factors_of(state), SIZE // 2, samples=1)
     return draw([(seen.image[0], None, None, seen.labels[0])])
 

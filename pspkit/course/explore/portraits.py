@@ -100,7 +100,7 @@ class PortraitWalker:
         return self.draw(states, [self.decoded(state) for state in states])
 
     def preview(self, state: State) -> Figure:
-        """The same, where the steps lead only roughly."""
+        """The same three pictures, the last of them drawn roughly."""
         return self.draw([state], draw_quickly(self.decoder, self.codes(state), ROUGH_SIDE, preview=True))
 
     def draw(self, states: Sequence[State], moved: Sequence[Tensor]) -> Figure:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pspkit.course.explore.wiring import choice, explorer, number
-from pspkit.course.show.figure import figure
-from pspkit.course.show.styles import mixes, thumbnails
+from pspkit.course.show.figure import figure, paste
+from pspkit.course.show.styles import lay_codes, thumbnails
 from pspkit.inference.edit import draw_quickly
 from pspkit.inference.projection import has_preview
 from pspkit.models.encoders import MIDDLE
@@ -19,6 +19,7 @@ from pspkit.models.mobile_stylegan import MobileStyleGAN
 from pspkit.models.stylegan2 import Generator
 
 ROUGH_SIDE = 128  # pixels of what is shown while a control moves
+SIDE, WIDTH, HEIGHT = 2.5, 2.55, 2.75  # of a picture, and of its place on the figure with title and codes: inches
 
 
 @dataclass(frozen=True)
@@ -76,22 +77,28 @@ class StyleMixer:
         return f"Person {state.person} with {codes} of person {state.other}{share}."
 
     def render(self, *states: State) -> Figure:
-        """The person, the mix, and the other, with the codes each gives to the mix; one row a state."""
+        """The first person, the mix and the second person, with the codes that each gives; one row a state."""
         return self.draw(states, self.picture)
 
     def preview(self, state: State) -> Figure:
-        """The same with a rough mix."""
+        """The same pictures, with a roughly drawn mix."""
         return self.draw([state], self.rough)
 
     def draw(self, states: Sequence[State], picture: Callable[[State], Tensor]) -> Figure:
         """Rows of pictures; `picture` gives the mix of a state."""
-        images, taken, titles = [], [], []
         n_styles = self.people.shape[1]
-        for state in states:
-            images += [self.portrait(state.person), picture(state), self.portrait(state.other)]
-            taken += [set(range(n_styles)).difference(state.layers), range(n_styles), state.layers]
-            titles += [f"person {state.person}", "the mix", f"person {state.other}"]
-        return mixes(images, taken, n_styles, titles, columns=3, side=2.5)
+        fig = Figure(figsize=(3 * WIDTH, len(states) * HEIGHT))
+        for line, state in enumerate(states):
+            bottom = (len(states) - 1 - line) * HEIGHT + 0.05
+            images = (self.portrait(state.person), picture(state), self.portrait(state.other))
+            taken = (set(range(n_styles)).difference(state.layers), range(n_styles), state.layers)
+            titles = (f"person {state.person}", "the mix", f"person {state.other}")
+            for column, shown in enumerate(zip(images, taken, titles, strict=True)):
+                image, codes, title = shown
+                place = (column * WIDTH, bottom, SIDE)
+                paste(fig, image, place, title)
+                lay_codes(fig, n_styles, codes, place)
+        return fig
 
     def strip(self) -> HTML:
         """Two states of the explorer, for readers without a kernel."""

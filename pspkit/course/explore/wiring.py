@@ -68,7 +68,7 @@ class Page(widgets.HTML):
         self._draw, self._wanted, self._task = draw, None, None
 
     def ask(self, state: Any) -> None:
-        """Shows a state as soon as may be."""
+        """Shows a state as soon as possible."""
         self._wanted = state
         try:
             loop = asyncio.get_running_loop()
@@ -91,7 +91,7 @@ class Page(widgets.HTML):
 
 
 def _said(draw: Callable[[Any], str], state: Any) -> str:
-    """What `draw` makes of a state, or what it cannot use."""
+    """The HTML that `draw` makes of a state, or the message of what it cannot use."""
     try:
         return draw(state)
     except PspkitError as error:

@@ -6,8 +6,7 @@ const AVERAGE = floats(DATA.average);
 
 /** Numbers in half precision, base64, as a Float32Array. */
 function floats(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return Float32Array.from(new Uint16Array(bytes.buffer), fromHalf);
+  return Float32Array.from(new Uint16Array(fromBase64(text).buffer), fromHalf);
 }
 
 function fromHalf(bits) {

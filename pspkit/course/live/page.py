@@ -82,7 +82,8 @@ def _runtime_script(folder: Path) -> str:
     if not exports or "</script" in source:
         raise AssetError(f"{folder}: not the onnxruntime-web that this page is made for. Update pspkit, or report it.")
     entries = ",".join("{1}:{0}".format(*entry.split(" as ")) for entry in exports[1].split(","))
-    return f"const ort = (() => {{\n{source[: exports.start()]}\nreturn {{{entries}}};\n}})();"
+    # It gets no `location`: in Firefox, the origin of a page on a disk is "null", which it would take for an address.
+    return f"const ort = ((location) => {{\n{source[: exports.start()]}\nreturn {{{entries}}};\n}})();"
 
 
 def _as_script(data: Any) -> str:

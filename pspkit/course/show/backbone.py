@@ -124,7 +124,7 @@ def gates(before: Tensor, gate: Tensor, after: Tensor, titles: Sequence[str]) ->
 
 
 def openings(heads: Tensor, networks: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """How far some units of some networks open the gates of their channels for each of some pictures.
+    """How far units open the gates of their channels, for several networks and pictures.
 
     Args:
         heads: (N, 3, H, W) in [-1, 1]; the rows of every panel.

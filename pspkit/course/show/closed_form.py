@@ -28,10 +28,10 @@ def by_code(curves: Mapping[str, Sequence[float]]) -> Figure:
                 fontsize=8.5, color=COLOURS[level], weight="bold")  # fmt: skip
     for pen, values in zip(PENS, curves.values(), strict=False):
         ax.plot([max(0, value) for value in values], color=pen, lw=1.8, marker="o", ms=3)
-    _name_ends(ax, {name: (n_styles - 1, max(0, values[-1])) for name, values in curves.items()})
+    name_ends(ax, {name: (n_styles - 1, max(0, values[-1])) for name, values in curves.items()})
     ax.set(xticks=range(n_styles), xlim=(-0.5, n_styles - 0.5), ylim=(0, None))
     ax.set_xlabel("code", fontsize=8, color=INK, labelpad=1)
-    _tidy(ax, "R²")
+    draw_axes(ax, "R²")
     return fig
 
 
@@ -50,12 +50,12 @@ def growth(curves: Mapping[str, Mapping[int, float]], label: str = "R²") -> Fig
     ax.set_xscale("log")
     ax.set_xticks(numbers, [f"{number:,}" for number in numbers])
     ax.minorticks_off()
-    _name_ends(ax, {name: list(points.items())[-1] for name, points in curves.items()})
-    _tidy(ax, label)
+    name_ends(ax, {name: list(points.items())[-1] for name, points in curves.items()})
+    draw_axes(ax, label)
     return fig
 
 
-def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
+def name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
     """The name of every line at its end; names that would overlap are moved apart."""
     low, high = ax.get_ylim()
     room, last = 0.085 * (high - low), -float("inf")
@@ -67,7 +67,8 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
                     annotation_clip=False)  # fmt: skip
 
 
-def _tidy(ax: Axes, label: str) -> None:
+def draw_axes(ax: Axes, label: str) -> None:
+    """Axes as the figures of a measure have them: pale lines behind, a label at the left, no frame."""
     ax.grid(axis="y", color=PALE, lw=0.8)
     ax.set_axisbelow(True)
     ax.set_ylabel(label, fontsize=8, color=INK)

@@ -49,9 +49,8 @@ def course_map(*here: str) -> HTML:
     marked = [list(PLACES).index(place) for place in here]
     middle = 0.48 + 1.02 * sum(marked) / len(marked)
     ax.text(middle, 0.08, "you are here", ha="center", va="center", fontsize=7.5, color="#5b4b8a", weight="bold")
-    names = (
-        "the whole way" if whole else " and ".join(PLACES[place].split("\n0")[0].replace("\n", " ") for place in here)
-    )
+    *first, last = (PLACES[place].split("\n0")[0].replace("\n", " ").removeprefix("+ ") for place in here)
+    names = "the whole way" if whole else f"{', '.join(first)} and {last}" if first else last
     return figure(
         fig,
         f"A row of boxes from picture to picture: backbone, feature pyramid, map2style, average latent, style mixing, "

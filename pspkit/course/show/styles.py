@@ -54,6 +54,19 @@ def draw_codes(ax: Axes, n_styles: int, strong: Collection[int]) -> None:
     ax.spines[:].set_visible(False)
 
 
+def lay_codes(fig: Figure, n_styles: int, strong: Collection[int], place: tuple[float, float, float]) -> None:
+    """As `draw_codes`, along the lower edge of a picture that `paste` put at the same place."""
+    left, bottom, side = place
+    wide, low, high = side / n_styles, bottom - 0.01 * side, 0.073 * side
+    squares = [Rectangle((left, low - 0.01 * side), side, high + 0.02 * side, fc="white", ec="none")]
+    for code, colour in enumerate(code_colours(n_styles)):
+        corner, alpha = (left + (code + 0.06) * wide, low), 1 if code in strong else 0.2
+        squares.append(Rectangle(corner, 0.88 * wide, high, fc=colour, ec="none", alpha=alpha))
+    for square in squares:
+        square.set_transform(fig.dpi_scale_trans)
+        fig.add_artist(square)
+
+
 def mixes(
     images: Tensor | Sequence[Tensor],
     taken: Sequence[Collection[int] | None],

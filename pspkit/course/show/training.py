@@ -2,14 +2,21 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
 from typing import Any
 
+import torch
 from IPython.display import HTML, clear_output, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from torch import Tensor
 
+from pspkit.course.show.closed_form import PENS, draw_axes, name_ends
 from pspkit.course.show.figure import COLOURS, INK, PALE, figure, photos, to_pil
+from pspkit.data.pictures import open_picture
+from pspkit.errors import PspkitError
 from pspkit.training import Report
 from pspkit.training.keeper import draw_sheet
 
@@ -47,6 +54,68 @@ def sheet(report: Report) -> Figure:
     """Sources, outputs and targets of the first held-out pairs, one row each."""
     columns = report.sheet.shape[1]
     return photos(report.sheet.flatten(0, 1), columns=columns, rows=ROWS, side=min(1.2, 7.1 / columns))
+
+
+def stored_sheets(folder: Path, columns: int = 8, most: int = 6) -> dict[str, Tensor]:
+    """What a training's folder keeps to look at: the sources, and below them what the model made of them.
+
+    Every sheet that was kept during the training gives a row, the earliest first; where none was, the sheet of the
+    model that was kept gives the only one.
+
+    Args:
+        folder: of a training, or of weights that ship: `sheets/STEP.jpg`, or `sheet.jpg`. Of each, the upper row holds
+            sources and the second one outputs.
+        columns: pictures a row.
+        most: rows of outputs; of more sheets some are left out, evenly, but neither the first nor the last.
+
+    Returns:
+        Rows (columns, 3, S, S) in [-1, 1], by name.
+
+    Raises:
+        PspkitError: no sheet there.
+    """
+    paths = sorted((folder / "sheets").glob("*.jpg"))
+    names = [f"step {int(path.stem):,}" for path in paths]
+    if not paths:
+        if not (folder / "sheet.jpg").exists():
+            raise PspkitError(f"{folder}: holds no sheet. Name the folder of a training.")
+        paths, names = [folder / "sheet.jpg"], ["output"]
+    if len(paths) > most:
+        chosen = [round(place * (len(paths) - 1) / (most - 1)) for place in range(most)]
+        paths, names = [paths[place] for place in chosen], [names[place] for place in chosen]
+    rows = {"source": _row_of(paths[-1], 0, columns)}
+    return rows | {name: _row_of(path, 1, columns) for name, path in zip(names, paths, strict=True)}
+
+
+def _row_of(path: Path, row: int, columns: int) -> Tensor:
+    """A row of a sheet. Its pictures are square, with the border of `keeper.draw_sheet` between them or with none."""
+    pixels = torch.as_tensor(open_picture(path)) / 127.5 - 1
+    height, width = pixels.shape[1:]
+    for border, lines in product((2, 0), (3, 4, 7)):
+        step, left = divmod(height - border, lines)
+        if not left and not (width - border) % step:
+            row_of = pixels[:, border + row * step : (row + 1) * step]
+            places = range(border, min(width, border + columns * step) - 1, step)
+            return torch.stack([row_of[:, :, place : place + step - border] for place in places])
+    raise PspkitError(f"{path}: no sheet of a training: its pictures are not square. Train anew, or delete the file.")
+
+
+def over_time(curves: Mapping[str, Sequence[tuple[float, float]]], label: str) -> Figure:
+    """Measures of one training over the minutes that it had taken, a line each, with its name at its end.
+
+    Args:
+        curves: pairs of minutes and values, by name; five at most.
+        label: of the upright axis.
+    """
+    fig = Figure(figsize=(7.2, 2.5))
+    ax = fig.add_axes((0.09, 0.18, 0.66, 0.77))
+    for pen, points in zip(PENS, curves.values(), strict=False):
+        ax.plot(*zip(*points, strict=True), color=pen, lw=1.8, marker="o", ms=3)
+    ax.set(xlim=(0, None), ylim=(0, None))
+    ax.set_xlabel("minutes", fontsize=8, color=INK, labelpad=1)
+    name_ends(ax, {name: points[-1] for name, points in curves.items()})
+    draw_axes(ax, label)
+    return fig
 
 
 def live(reports: Iterable[Report], loss: str = "total") -> Iterator[Report]:

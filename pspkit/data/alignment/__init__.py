@@ -1,1 +1,1 @@
-"""A photograph to the aligned picture of each face in it: finding faces, their landmarks, the crop of FFHQ."""
+"""From a photograph to an aligned picture of each face in it: finding faces and cropping them as FFHQ does."""

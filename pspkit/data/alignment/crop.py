@@ -1,4 +1,4 @@
-"""Faces cut out of photographs as FFHQ's are: upright, centred, at one size. Networks of faces need them so.
+"""Crops faces out of photographs as FFHQ does: upright, centred, at one size. Networks of faces need this.
 
 Source: Karras et al. 2019 (StyleGAN), appendix A, and Karras et al. 2018 (Progressive GAN), appendix C, for the crop;
 FFHQ's own script for its constants.
@@ -16,20 +16,24 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 from pspkit.data.alignment.finder import Face
 from pspkit.errors import PspkitError, check_tensor
 
-SIZE, LARGEST_SIZE = 512, 2048  # pixels of an aligned picture, unless asked otherwise, and at most
+SIZE, LARGEST_SIZE = 512, 2048  # side of an aligned picture unless asked otherwise, and at most, pixels
 # Points of the face mesh, as seen in the picture: the contour of each eye (as in the 68 points that FFHQ uses), and the
 # corners of the mouth.
 LEFT_EYE, RIGHT_EYE = (33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380)
 LEFT_MOUTH, RIGHT_MOUTH = 61, 291
-# The square's half side in distances between the eyes, or from eyes to mouth, whichever is larger; and how far its
-# centre lies from the eyes towards the mouth.
+# Half the side of the square, in distances between the eyes or from eyes to mouth, whichever gives more. And how far
+# its centre lies from the eyes towards the mouth.
 EYES_SCALE, MOUTH_SCALE, CENTRE_SHIFT = 2.0, 1.8, 0.1
-MESH_SCALE = 1.015  # the mesh's points lie a little nearer to one another than FFHQ's 68: measured on drawn faces
-BORDER, PADDING, BLUR = 0.1, 0.3, 0.02  # parts of the square's side: what is kept around it, is made up, is blurred
+MESH_SCALE = 1.015  # The mesh's points are a little closer together than FFHQ's 68, as measured on drawn faces.
+BORDER, PADDING, BLUR = (
+    0.1,
+    0.3,
+    0.02,
+)  # widths of what is kept around it, is made up, and is blurred, as fractions of its side
 
 
 def face_square(points: Tensor) -> Tensor:
-    """Where the aligned picture of a face lies in its photograph.
+    """Finds the square of the aligned picture of a face in its photograph.
 
         x ∥ eyes + (mouth turned by -90°),  |x| = max(2 |eyes|, 1.8 |mouth|),  centre = middle + 0.1 mouth
 
@@ -37,13 +41,13 @@ def face_square(points: Tensor) -> Tensor:
     square's centre to its right side.
 
     Args:
-        points: (478, 2), as `Face.points`.
+        points: (478, 2), as `Face.points` has them.
 
     Returns:
         The square's corners (4, 2), x and y in pixels: upper left, lower left, lower right, upper right.
 
     Raises:
-        PspkitError: another shape; or eyes and mouth in one place.
+        PspkitError: the points have another shape, or eyes and mouth lie in one place.
 
     Source: Karras et al. 2018 (Progressive GAN), appendix C.
     """
@@ -53,7 +57,9 @@ def face_square(points: Tensor) -> Tensor:
     eyes, mouth = right - left, (points[LEFT_MOUTH] + points[RIGHT_MOUTH]) / 2 - middle
     x = eyes - mouth.flip(0) * torch.tensor([-1.0, 1.0])
     if not x.norm() > 0:
-        raise PspkitError("points: eyes and mouth lie in one place, so they are no face.")
+        raise PspkitError(
+            "points: eyes and mouth lie in one place, so that they are not those of a face. Use another face."
+        )
     x = x / x.norm() * MESH_SCALE * torch.maximum(EYES_SCALE * eyes.norm(), MOUTH_SCALE * mouth.norm())
     y = x.flip(0) * torch.tensor([-1.0, 1.0])
     centre = middle + CENTRE_SHIFT * mouth
@@ -61,9 +67,9 @@ def face_square(points: Tensor) -> Tensor:
 
 
 def align_face(picture: Tensor, face: Face, size: int = SIZE) -> Tensor:
-    """Cuts one face out of a picture as FFHQ's faces are cut.
+    """Crops one face out of a picture as FFHQ does.
 
-    Where the square reaches beyond the picture, it is filled with the mirrored and blurred picture, fading to its
+    Where the square reaches beyond the picture, it is filled with the mirrored and blurred picture, which fades to its
     median colour.
 
     Args:
@@ -75,7 +81,7 @@ def align_face(picture: Tensor, face: Face, size: int = SIZE) -> Tensor:
         The aligned picture (3, size, size), uint8.
 
     Raises:
-        PspkitError: a size out of range; or as `face_square`.
+        PspkitError: the size is out of range; or as `face_square`.
 
     Source: Karras et al. 2018 (Progressive GAN), appendix C, figure 8.
     """
@@ -83,20 +89,20 @@ def align_face(picture: Tensor, face: Face, size: int = SIZE) -> Tensor:
     image, square = to_pil_image(picture), face_square(face.points).double().numpy()
     length = float(np.hypot(*(square[3] - square[0])))
     shrink = int(length / size / 2)
-    if shrink > 1:  # else the transform would skip pixels
+    if shrink > 1:  # Otherwise the transform would skip pixels.
         small = round(image.width / shrink), round(image.height / shrink)
         square = (square + 0.5) * (np.array(small) / image.size) - 0.5
         image, length = image.resize(small, Image.Resampling.LANCZOS), length / shrink
     image, square = _crop(image, square, length)
     image, square = _pad(image, square, length)
     finer = min(4, max(1, math.ceil(length / size)))
-    corners = (square + 0.5).flatten().tolist()  # Pillow's pixels have their centres at halves
+    corners = (square + 0.5).flatten().tolist()  # In Pillow, the centres of pixels lie at halves.
     image = image.transform([size * finer] * 2, Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
     return pil_to_tensor(image.reduce(finer))
 
 
 def align_mask(mask: Tensor, square: Tensor, size: int) -> Tensor:
-    """Cuts a mask of a photograph as its face is cut; beyond the photograph it is 0.
+    """Crops a mask of a photograph like its face; beyond the photograph the mask is 0.
 
     Args:
         mask: (H, W), any numbers.
@@ -104,10 +110,10 @@ def align_mask(mask: Tensor, square: Tensor, size: int) -> Tensor:
         size: side of the result, pixels.
 
     Returns:
-        (size, size), float32, each the number of the nearest pixel.
+        (size, size), float32; each pixel has the number of the nearest one.
 
     Raises:
-        PspkitError: a size out of range.
+        PspkitError: the size is out of range.
     """
     check_size(size)
     upper_left, lower_left, _, upper_right = square
@@ -122,14 +128,14 @@ def check_size(size: int) -> None:
     """Refuses a size that aligned pictures cannot have.
 
     Raises:
-        PspkitError: names what came and what is needed.
+        PspkitError: the size is out of range.
     """
     if not 1 <= size <= LARGEST_SIZE:
         raise PspkitError(f"size: got {size}, needs 1 to {LARGEST_SIZE} pixels.")
 
 
 def _crop(image: Image.Image, square: np.ndarray, length: float) -> tuple[Image.Image, np.ndarray]:
-    """Keeps the square with a border around it, so that less is padded and blurred."""
+    """Keeps only the square and a border around it, so that less has to be padded and blurred."""
     border = max(round(length * BORDER), 3)
     low = np.maximum(np.floor(square.min(0)).astype(int) - border, 0)
     high = np.minimum(np.ceil(square.max(0)).astype(int) + border, image.size)
@@ -137,7 +143,7 @@ def _crop(image: Image.Image, square: np.ndarray, length: float) -> tuple[Image.
 
 
 def _pad(image: Image.Image, square: np.ndarray, length: float) -> tuple[Image.Image, np.ndarray]:
-    """Continues the picture where the square reaches beyond it."""
+    """Continues the picture if the square reaches beyond it."""
     border = max(round(length * BORDER), 3)
     before = np.maximum(border - np.floor(square.min(0)).astype(int), 0)  # left, above
     after = np.maximum(np.ceil(square.max(0)).astype(int) - image.size + border, 0)  # right, below
@@ -151,7 +157,7 @@ def _pad(image: Image.Image, square: np.ndarray, length: float) -> tuple[Image.I
         np.minimum(place / first, (extent - 1 - place) / last)
         for place, extent, first, last in zip((x, y), (width, height), before, after, strict=True)
     )
-    outside = 1 - np.minimum(across, down)[..., None]  # negative in the picture, 0 at its border, 1 farthest from it
+    outside = 1 - np.minimum(across, down)[..., None]  # negative in the picture, 0 at its border, 1 at the outer edge
     blurred = Image.fromarray(np.uint8(pixels)).filter(ImageFilter.GaussianBlur(length * BLUR))
     pixels += (np.float32(blurred) - pixels) * np.clip(3 * outside + 1, 0, 1)
     pixels += (np.median(pixels, axis=(0, 1)) - pixels) * np.clip(outside, 0, 1)

@@ -1,8 +1,8 @@
 """Finds the faces in a picture, and 478 points of each.
 
-A detector proposes faces in the whole picture and in overlapping parts of it; each proposal is cut out upright, and the
-face mesh finds its points and says whether it is a face at all. In a picture whose faces are large the points are
-MediaPipe's, to a fraction of a pixel.
+A detector proposes faces in the whole picture and in overlapping parts of it. Each proposal is cropped upright, and the
+face mesh finds its points and says whether it is a face at all. In pictures whose faces are large, the points agree
+with MediaPipe's to a fraction of a pixel.
 
 Source: MediaPipe's face landmarker (graph of its Tasks library) for the steps and their constants; the search in parts
 of the picture is added here.
@@ -17,20 +17,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pspkit.data.alignment.landmarks import load_face_landmarks
 from pspkit.errors import check_tensor
+from pspkit.models.faces.landmarks import load_face_landmarks
 
-LARGEST_SIDE = 1024  # pixels; larger pictures are averaged down first, as the networks read 128 and 256
-LEVELS = (1, 2, 4)  # the detector reads squares as large as the picture, half as large, and a quarter
-LEAST_TILE = 250  # pixels; in smaller squares the detector would find faces too small to be of use
+LARGEST_SIDE = 1024  # pixels; larger pictures are averaged down first, because the networks read 128 and 256 pixels
+LEVELS = (1, 2, 4)  # The detector reads squares as large as the picture, half as large, and a quarter as large.
+LEAST_TILE = 250  # pixels; in smaller squares the detector would find faces that are too small to be useful
 LEAST_SCORE, LEAST_PRESENCE = 0.5, 0.5
-SAME_BOX = 0.3  # proposals whose boxes overlap more (intersection over union) are averaged
-MARGIN = 1.5  # the mesh reads a square this much larger than the detector's box
-# The second look: in an upright square this much larger than the face, how sure the detector must be, and how far its
+SAME_BOX = 0.3  # Proposals are averaged if the intersection over union of their boxes is larger.
+MARGIN = 1.5  # The mesh reads a square that is larger than the detector's box by this factor.
+# The second look: how much larger than the face the upright square is, how sure the detector must be, and how far its
 # keypoints may lie from the mesh's points, in distances between the eyes.
 SECOND_MARGIN, SECOND_SCORE, SECOND_DISTANCE = 2.0, 0.75, 0.3
-TURNED = math.radians(20)  # faces turned more are cut out again from where the second look sees them
-# The mesh's points for the detector's first four keypoints: the eyes (the picture's left one first), nose and mouth.
+TURNED = math.radians(20)  # Faces that are turned more are cropped again, where the second look sees them.
+# The mesh's points for the detector's first four keypoints: the eyes, that on the left in the picture first, then nose
+# and mouth.
 KEYPOINTS = ((33, 133), (362, 263), (1, 1), (13, 14))
 
 
@@ -48,7 +49,7 @@ class Face:
 
     @property
     def box(self) -> Tensor:
-        """Left, top, right and bottom of the points, (4)."""
+        """Left, top, right and bottom of the points, (4,)."""
         return torch.cat([self.points.amin(0), self.points.amax(0)])
 
     @property
@@ -58,7 +59,9 @@ class Face:
 
 
 class FaceFinder:
-    """Finds faces from some 40 pixels on, in a large picture a twentieth of its longer side; loads its networks once.
+    """Finds faces that measure at least 40 pixels, and in a large picture a twentieth of its longer side.
+
+    It loads its networks once.
 
     Raises:
         AssetError: the networks could not be fetched or read.
@@ -69,16 +72,16 @@ class FaceFinder:
 
     @torch.no_grad()
     def __call__(self, picture: Tensor) -> list[Face]:
-        """Finds the faces of one picture; one that shows none as it is, is searched lying and upside down as well.
+        """Finds the faces in a picture. If there are none, the picture is also searched on its sides and upside down.
 
         Args:
             picture: (3, H, W), uint8, RGB.
 
         Returns:
-            The faces, the largest first; none where there is none.
+            The faces, the largest first; an empty list if there are none.
 
         Raises:
-            PspkitError: another shape.
+            PspkitError: the picture has another shape.
         """
         if picture.dtype != torch.uint8 or picture.ndim != 3 or len(picture) != 3:
             check_tensor("picture", picture.float()[None], (1, 3, "H", "W"))
@@ -94,7 +97,7 @@ class FaceFinder:
 
     @torch.no_grad()
     def why_none(self, picture: Tensor) -> str:
-        """Why no face may have been found in a picture (3, H, W), uint8, and what to do: two sentences at most."""
+        """Says in at most two sentences why no face was found in a picture (3, H, W), uint8, and what to do."""
         height, width = picture.shape[1:]
         if max(height, width) < 64:
             return f"It is only {width}x{height} pixels. Use a larger picture."
@@ -104,26 +107,26 @@ class FaceFinder:
             return "It has nearly one colour. Is it the right file?"
         if values.mean() < 32:
             return "It is very dark. Brighten it."
-        if image.shape[2:] != picture.shape[1:]:  # in a part of half its sides a face is twice as large
+        if image.shape[2:] != picture.shape[1:]:  # In a part with half the sides, a face is twice as large.
             tops, lefts = ([step * side // 4 for step in range(3)] for side in (height, width))
             for top, left in itertools.product(tops, lefts):
                 if faces := self(picture[:, top : top + height // 2, left : left + width // 2]):
-                    seen = f"A face of {faces[0].side:.0f} pixels is seen in a part of it, too small for the whole"
-                    return f"{seen}. Cut the picture nearer to the face."
+                    seen = f"In a part of it there is a face of {faces[0].side:.0f} pixels, too small in the whole"
+                    return f"{seen}. Crop the picture closer to the face."
         if any(self._propose(torch.rot90(image, turns, (2, 3)), 1) for turns in range(4)):
             return (
-                "Something like a face is in it, but turned away, covered, cut off or too small. Use a picture in which"
-                " both eyes and the mouth are seen."
+                "It shows something like a face, but turned away, covered, cut off or too small. Use a picture that"
+                " shows both eyes and the mouth."
             )
         return (
             "A face must be seen from the front or at three quarters, with both eyes and the mouth, and measure at"
-            " least 40 pixels and a twentieth of the picture's longer side. Cut the picture nearer to the face."
+            " least 40 pixels and a twentieth of the picture's longer side. Crop the picture closer to the face."
         )
 
     def _search(self, image: Tensor) -> list[Face]:
-        """The faces of an image (1, 3, H, W), the largest squares searched first.
+        """Finds the faces in an image (1, 3, H, W), in the largest squares first.
 
-        Beside a face as large as a square, what smaller squares would show is background.
+        If a face is as large as a square, smaller squares would show only background, and are not searched.
         """
         faces = []
         for level in LEVELS:
@@ -138,7 +141,7 @@ class FaceFinder:
         return faces
 
     def _propose(self, image: Tensor, level: int) -> list["_Square"]:
-        """Squares that the mesh should look at, the surest first, found in squares that overlap by half."""
+        """Proposes squares for the mesh, the surest first. They are found in squares that overlap by half."""
         height, width = image.shape[2:]
         side, steps = max(height, width) / level, range(1 - level, level)
         tiles = [
@@ -150,7 +153,7 @@ class FaceFinder:
         squares = [_Square(width / 2 + x * side, height / 2 + y * side, side) for x, y in tiles]
         cuts = torch.cat([_cut(image, square, self.detector.input_size, "zeros") for square in squares])
         scores, boxes, keypoints = self.detector(cuts)
-        shift = torch.tensor(tiles)[:, None]  # from a part of its own square to one of the square in the middle
+        shift = torch.tensor(tiles)[:, None]  # from the frame of each square to that of the middle one
         boxes, keypoints = boxes + shift.repeat(1, 1, 2), keypoints + shift[:, None]
         middle = _Square(width / 2, height / 2, side)
         merged = _merge(scores.flatten(), boxes.flatten(0, 1), keypoints.flatten(0, 1))
@@ -161,7 +164,7 @@ class FaceFinder:
         return Face(square.place(points[0, :, :2]), presence.item())
 
     def _look_again(self, image: Tensor, face: Face) -> Face | None:
-        """The face, if the detector sees it again where it should be: the mesh alone takes clocks for faces, too."""
+        """Returns the face if the detector finds it again; the mesh alone takes clocks for faces, too."""
         if face.presence < LEAST_PRESENCE:
             return None
         wanted = face.points[torch.tensor(KEYPOINTS)].mean(1)
@@ -180,7 +183,7 @@ class FaceFinder:
 
 @dataclass(frozen=True)
 class _Square:
-    """A square in a picture: its centre and side in pixels, and how far it is turned clockwise, radians."""
+    """A square in a picture: its centre and side in pixels, and its clockwise angle in radians."""
 
     x: float
     y: float
@@ -188,16 +191,16 @@ class _Square:
     angle: float = 0.0
 
     def place(self, points: Tensor) -> Tensor:
-        """Points (..., 2) in parts of the side, from the square's upper left corner, to pixels of the picture."""
+        """Turns points (..., 2), as fractions of the side from the upper left corner, into pixels of the picture."""
         cos, sin = self.side * math.cos(self.angle), self.side * math.sin(self.angle)
         return (points - 0.5) @ torch.tensor([[cos, sin], [-sin, cos]]) + torch.tensor([self.x, self.y])
 
     def around(self, box: Tensor, keypoints: Tensor) -> Self:
-        """The square in which the mesh should find a face that the detector found in this one, upright.
+        """Places an upright square for the mesh around a face that the detector found in this square.
 
         Args:
-            box: (4), in parts of this square.
-            keypoints: (6, 2), alike.
+            box: the box of the face (4,), as fractions of this square.
+            keypoints: its keypoints (6, 2), likewise.
         """
         x, y = self.place((box[:2] + box[2:]) / 2).tolist()
         left, right = self.place(keypoints[:2])
@@ -205,26 +208,26 @@ class _Square:
 
 
 def _shrunk(picture: Tensor) -> Tensor:
-    """A picture (3, H, W) of bytes as an image (1, 3, h, w) in [-1, 1], averaged to at most `LARGEST_SIDE`."""
+    """Turns a picture uint8 (3, H, W) into an image (1, 3, h, w) in [-1, 1], averaged to at most `LARGEST_SIDE`."""
     shrink = max(1.0, max(picture.shape[1:]) / LARGEST_SIDE)
     size = [max(1, round(side / shrink)) for side in picture.shape[1:]]
     channels = []
-    for channel in picture.as_subclass(Tensor):  # one by one, as a large picture takes much memory
+    for channel in picture.as_subclass(Tensor):  # one by one, because a large picture takes much memory
         image = channel[None, None].float() / 127.5 - 1
         channels.append(F.interpolate(image, size, mode="area") if shrink > 1 else image)
     return torch.cat(channels, 1)
 
 
 def _cut(image: Tensor, square: _Square, size: int, outside: str) -> Tensor:
-    """The part (1, 3, size, size) of an image (1, 3, H, W) that a square holds.
+    """Crops a square (1, 3, size, size) out of an image (1, 3, H, W).
 
-    Sampled at the pixels' corners, without averaging, as MediaPipe does: its networks have learned it that way.
+    It samples at the corners of pixels, without averaging, as MediaPipe does: its networks have learned that.
 
     Args:
         image: in [-1, 1].
-        square: where.
-        size: of the result, pixels.
-        outside: what lies beyond the image: "zeros" for black, "border" to continue its edge.
+        square: the square.
+        size: side of the result, pixels.
+        outside: what lies beyond the image: black ("zeros"), or its edge continued ("border").
     """
     places = torch.arange(size) / size
     y, x = torch.meshgrid(places, places, indexing="ij")
@@ -234,7 +237,7 @@ def _cut(image: Tensor, square: _Square, size: int, outside: str) -> Tensor:
 
 
 def _merge(scores: Tensor, boxes: Tensor, keypoints: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Averages proposals (N) that mean the same face, weighted by their scores.
+    """Averages proposals (N) of the same face, weighted by their scores.
 
     Source: Bazarevsky et al. 2019, section 3.4.
     """
@@ -246,7 +249,7 @@ def _merge(scores: Tensor, boxes: Tensor, keypoints: Tensor) -> list[tuple[Tenso
         low, high = torch.maximum(boxes[0, :2], boxes[:, :2]), torch.minimum(boxes[0, 2:], boxes[:, 2:])
         shared = (high - low).clamp(min=0).prod(1)
         same = shared / (_area(boxes[0]) + _area(boxes) - shared) > SAME_BOX
-        same[0] = True  # a box without an area too
+        same[0] = True  # even if the box has no area
         weights = scores[same] / scores[same].sum()
         box, points = torch.einsum("n,nc->c", weights, boxes[same]), torch.einsum("n,nkc->kc", weights, keypoints[same])
         merged.append((box, points))
@@ -255,12 +258,12 @@ def _merge(scores: Tensor, boxes: Tensor, keypoints: Tensor) -> list[tuple[Tenso
 
 
 def _is_among(point: Tensor, faces: list[Face]) -> bool:
-    """Whether a point (2) lies on one of the faces."""
+    """Whether a point (2,) lies on one of the faces."""
     return any(bool((face.box[:2] <= point).all() and (point <= face.box[2:]).all()) for face in faces)
 
 
 def _turned_back(points: Tensor, turns: int, height: int, width: int) -> Tensor:
-    """Points (N, 2) of an image that `torch.rot90` turned so many times, in the image of this size before that."""
+    """Takes points (N, 2) of an image, which `torch.rot90` turned so many times, back to the image of this size."""
     for turn in range(turns, 0, -1):
         extent = width if turn % 2 else height
         points = torch.stack([extent - 1 - points[:, 1], points[:, 0]], 1)

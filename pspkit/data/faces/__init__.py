@@ -1,1 +1,1 @@
-"""Faces that a decoder draws: pictures whose codes are known exactly, and the camera's faults added to them."""
+"""Faces that a decoder draws, whose codes are known exactly; the faults of a camera; and photographs to measure on."""

@@ -1,7 +1,7 @@
-"""What cameras do to pictures: whole batches on the device, every choice from one generator.
+"""The faults of cameras, for whole batches on the device; every random choice comes from one generator.
 
-Every function takes and returns pictures (N, 3, H, W) in [-1, 1] as float32. Each picture gets a strength of its own,
-and most get none of a given fault.
+Every function takes and returns pictures (N, 3, H, W) in [-1, 1] as float32. Each picture gets its own strength of a
+fault, and most pictures do not have a given fault at all.
 """
 
 import math
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue. Source: ITU-R BT.601
-# Steps of the luminance's coefficients at quality 50. Source: ITU-T T.81 (JPEG), table K.1
+# Steps to which coefficients of the luminance are rounded at quality 50. Source: ITU-T T.81 (JPEG), table K.1
 JPEG_STEPS = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -30,43 +30,43 @@ class Dice:
     """Random numbers for every picture of a batch, from one generator.
 
     Args:
-        n: pictures in the batch.
-        generator: on the pictures' device.
+        n: number of pictures in the batch.
+        generator: on the device of the pictures.
     """
 
     def __init__(self, n: int, generator: torch.Generator) -> None:
         self.n, self.generator = n, generator
 
     def uniform(self, low: float, high: float, channels: int = 1) -> Tensor:
-        """(N, channels, 1, 1), uniform between two numbers."""
+        """Draws numbers (N, channels, 1, 1), uniform between two limits."""
         size = (self.n, channels, 1, 1)
         return low + (high - low) * torch.rand(size, generator=self.generator, device=self.generator.device)
 
     def happens(self, chance: float) -> Tensor:
-        """(N, 1, 1, 1), 1 with the given chance and else 0."""
+        """Draws numbers (N, 1, 1, 1), which are 1 with the given chance and otherwise 0."""
         return (self.uniform(0, 1) < chance).float()
 
     def strength(self, chance: float, low: float, high: float, channels: int = 1) -> Tensor:
-        """(N, channels, 1, 1), uniform with the given chance and else 0."""
+        """Draws numbers (N, channels, 1, 1), which are uniform with the given chance and otherwise 0."""
         return self.happens(chance) * self.uniform(low, high, channels)
 
     def normal(self, x: Tensor) -> Tensor:
-        """A unit normal in the shape of x."""
+        """Draws from a unit normal in the shape of x."""
         return torch.randn(x.shape, generator=self.generator, device=x.device)
 
 
 def move(
     x: Tensor, dice: Dice, chance: float = 0.5, shift: float = 0.03, scale: float = 0.04, turn: float = 3
 ) -> Tensor:
-    """Shifts, scales and turns: the fault of an alignment.
+    """Shifts, scales and turns pictures, as an inexact alignment does.
 
     Args:
         x: the pictures.
         dice: random numbers.
-        chance: of any movement.
-        shift: at most this part of the side.
-        scale: at most this much larger or smaller.
-        turn: at most this many degrees.
+        chance: chance that a picture is moved.
+        shift: largest shift, as a fraction of the side.
+        scale: largest change of size, as a fraction.
+        turn: largest angle, degrees.
     """
     some = dice.happens(chance)
     angle = (some * dice.uniform(-turn, turn)).flatten() * math.pi / 180
@@ -79,12 +79,12 @@ def move(
 
 
 def flip(x: Tensor, dice: Dice) -> Tensor:
-    """Mirrors every second picture."""
+    """Mirrors each picture with a chance of one half."""
     return torch.where(dice.happens(0.5) > 0, x.flip(3), x)
 
 
 def light(x: Tensor, dice: Dice, chance: float = 0.3, amount: float = 0.1) -> Tensor:
-    """Changes contrast, brightness, the balance of colours and their saturation, each at most by `amount`."""
+    """Changes contrast, brightness, colour balance (at most by `amount`) and saturation (at most by twice that)."""
     contrast = 1 + dice.strength(chance, -amount, amount)
     tint = dice.strength(chance, -amount, amount) + dice.strength(chance, -amount / 2, amount / 2, 3)
     grey = (x * _table(x.device, "luma").view(3, 1, 1)).sum(1, keepdim=True)
@@ -93,8 +93,8 @@ def light(x: Tensor, dice: Dice, chance: float = 0.3, amount: float = 0.1) -> Te
 
 
 def blur(x: Tensor, dice: Dice, chance: float = 0.3) -> Tensor:
-    """Mixes a picture with its blurred copy: a lens out of focus, or a picture enlarged."""
-    step = -(-x.shape[-1] // 128)  # between the taps: the blur grows with the side
+    """Mixes a picture with its blurred copy, as if the lens were out of focus or the picture enlarged."""
+    step = -(-x.shape[-1] // 128)  # between the taps, so that the blur grows with the side
     pad = 3 * step
     kernel = _table(x.device, "taps").expand(3, 1, 1, 7)
     soft = F.conv2d(F.pad(x, (pad, pad, 0, 0), mode="replicate"), kernel, groups=3, dilation=(1, step))
@@ -103,14 +103,14 @@ def blur(x: Tensor, dice: Dice, chance: float = 0.3) -> Tensor:
 
 
 def noise(x: Tensor, dice: Dice, chance: float = 0.3, largest: float = 0.08) -> Tensor:
-    """Adds a sensor's noise, another value in every pixel and channel."""
+    """Adds the noise of a sensor, with an independent value in every pixel and channel."""
     return x + dice.strength(chance, 0, largest) * dice.normal(x)
 
 
 def jpeg(x: Tensor, dice: Dice, chance: float = 0.3, worst: int = 30) -> Tensor:
     """Rounds the cosine coefficients of blocks of 8x8 pixels, as JPEG does, at a quality from `worst` to 95.
 
-    The colours keep their resolution, and their coefficients are rounded twice as coarsely as the luminance's.
+    Colours keep their resolution, but their coefficients are rounded twice as coarsely as those of the luminance.
     """
     n, _, height, width = x.shape
     cosines, to_luma, to_rgb = (_table(x.device, name) for name in ("cosines", "to_luma", "to_rgb"))
@@ -145,9 +145,9 @@ def augment(x: Tensor, generator: torch.Generator, faults: tuple[Fault, ...]) ->
     """Applies one fault after another.
 
     Args:
-        x: pictures (N, 3, side, side) in [-1, 1], the side a multiple of 8.
-        generator: on their device; its state alone determines the result.
-        faults: `CAMERA` for the input alone; `SCENE` for input and target together.
+        x: pictures (N, 3, side, side) in [-1, 1]; the side is a multiple of 8.
+        generator: on their device; its state alone determines the random choices.
+        faults: `CAMERA` for the input alone, or `SCENE` for input and target together.
 
     Returns:
         The pictures, clamped to [-1, 1].
@@ -160,17 +160,17 @@ def augment(x: Tensor, generator: torch.Generator, faults: tuple[Fault, ...]) ->
 
 @cache
 def _table(device: torch.device, name: str) -> Tensor:
-    """A constant on the device: to copy it there for every batch would make a GPU wait."""
+    """A constant, kept on the device: a GPU would have to wait if it were copied for every batch."""
     return _tables()[name].to(device)
 
 
 @cache
 def _tables() -> dict[str, Tensor]:
     frequency, place = torch.arange(8.0)[:, None], torch.arange(8.0)
-    cosines = (math.pi * (2 * place + 1) * frequency / 16).cos() / 2  # the orthonormal transform, (frequency, place)
+    cosines = (math.pi * (2 * place + 1) * frequency / 16).cos() / 2  # orthonormal, (frequency, place)
     cosines[0] /= math.sqrt(2)
     red, green, blue = LUMA
-    to_luma = torch.tensor(  # RGB to luminance and two differences of colour
+    to_luma = torch.tensor(  # from RGB to luminance and two colour differences
         [
             LUMA,
             (-red / (2 - 2 * blue), -green / (2 - 2 * blue), 0.5),

@@ -1,4 +1,4 @@
-"""Drawn faces as data: pictures that a decoder draws and the codes that they were drawn from, kept in the cache."""
+"""Drawn faces as a data set: pictures that a decoder draws, with their codes, kept in the cache."""
 
 import hashlib
 import io
@@ -27,33 +27,33 @@ from pspkit.seeds import seed_of
 from pspkit.storage.checkpoints.files import write_tensors
 from pspkit.storage.places import cache_folder
 
-SPLITS = {"train": WIDE, "validation": PLAIN}  # how much the faces of each differ
-WHOLE = {"train": 8, "validation": 1}  # one face of so many is decoded in full, the others through the preview
+SPLITS = {"train": WIDE, "validation": PLAIN}  # how much the faces of each split differ
+WHOLE = {"train": 8, "validation": 1}  # One of so many faces is decoded in full, the others by the preview.
 LARGEST = 50_000  # faces: about 2 GB
-AT_ONCE, CHUNK = 8, 64  # faces that are drawn together, and that lie in one file
-QUALITY = 95  # of the JPEG files: about 25 kB a face
-EXTRAS = {"labels": labels_of}  # what can be made of the pictures besides
+AT_ONCE, CHUNK = 8, 64  # faces that are drawn together, and faces in one file
+QUALITY = 95  # of the JPEG files, which take about 25 kB for each face
+EXTRAS = {"labels": labels_of}  # what else can be made from the pictures
 
 
 class DrawnFaces(Dataset):
-    """Faces of one split. Each follows from the decoder, the seed and its number, and no face is in two splits.
+    """The faces of one split. Each is determined by the decoder, the seed and its number; no face is in two splits.
 
-    What is missing is drawn into the cache with a progress bar. Data sets that differ in their count share what they
-    have in common, and a drawing that was stopped goes on with the last 64 faces.
+    Faces that are missing are drawn into the cache, with a progress bar. Data sets that differ only in their count
+    share faces. If drawing was stopped, it later goes on with the last 64 faces.
 
-    The codes are rounded to half precision before a face is drawn: what is stored is exactly what was drawn.
+    Codes are rounded to half precision before a face is drawn, so that the stored codes are exactly those of the face.
 
     Args:
         split: "train" or "validation".
-        count: how many faces.
-        decoder: draws them, in float32; it is brought to the device while it draws. See `AnyDecoder`.
+        count: number of faces.
+        decoder: the decoder that draws them (see `AnyDecoder`), in float32. While it draws, it is on the device.
         average: (style_dim,), the decoder's average code.
-        extras: what to make of the pictures besides: "labels", label maps by the face parser.
-        seed: of all codes.
-        cache: where the faces live; `cache_folder()` by default.
+        extras: what else is made from the pictures: "labels", label maps by the face parser.
+        seed: seed of all codes.
+        cache: folder where the faces are kept; `cache_folder()` by default.
 
     Raises:
-        PspkitError: an argument that cannot be used, or a cache that cannot be written.
+        PspkitError: an argument cannot be used, or the cache cannot be written.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class DrawnFaces(Dataset):
         self._folder = folder = (cache or cache_folder()) / f"faces-{version}" / f"{split}-seed{seed}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock"):  # of several processes one draws, the others wait and read
+            with FileLock(f"{folder}.lock"):  # Of several processes one draws; the others wait and read.
                 self._fill(decoder, average)
                 for extra in extras:
                     self._fill_extra(extra)
         except OSError as error:
             raise PspkitError(
-                f"{folder}: could not be written ({error.strerror or error}). Make it writable, with room enough, or"
+                f"{folder}: it could not be written ({error.strerror or error}). Make it writable, with enough room, or"
                 " name another folder in PSPKIT_CACHE."
             ) from error
 
@@ -91,11 +91,11 @@ class DrawnFaces(Dataset):
         return self._count
 
     def __getitem__(self, index: int) -> dict[str, Tensor | bool | int]:
-        """One face.
+        """Returns one face.
 
         Returns:
-            image: uint8 (3, 256, 256); codes: float32 (n_styles, style_dim); whole: whether it was decoded in full;
-            index: int; the extras: uint8 (256, 256).
+            "image": uint8 (3, 256, 256); "codes": float32 (n_styles, style_dim); "whole": whether it was decoded in
+            full; "index": int; and the extras: uint8 (256, 256).
         """
         if not -len(self) <= index < len(self):
             raise IndexError(index)
@@ -110,12 +110,12 @@ class DrawnFaces(Dataset):
         } | {extra: _picture(files[extra], row) for extra in self._extras}
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a spawned worker is given: where the faces lie, not the faces."""
+        """A spawned worker is given the place of the faces, not the faces."""
         return {name: value for name, value in self.__dict__.items() if name != "_chunks"}
 
     @cached_property
     def _chunks(self) -> dict[str, list[safe_open]]:
-        """The open files, those of the faces themselves under ""; what they hold stays on disk until it is used."""
+        """The open files by extra, those of the faces under ""; their content stays on disk until it is used."""
         starts = range(0, len(self), CHUNK)
         return {
             name: [safe_open(self._file(start, name), framework="pt") for start in starts]
@@ -123,7 +123,7 @@ class DrawnFaces(Dataset):
         }
 
     def _file(self, start: int, extra: str = "") -> Path:
-        """The file that holds the faces from number `start` on, or an extra of them."""
+        """The file with the faces from number `start` on, or with one of their extras."""
         return self._folder / f"{start:07}{extra and '-'}{extra}.safetensors"
 
     def _missing(self, extra: str = "") -> list[range]:
@@ -197,21 +197,21 @@ def _packed(picture: np.ndarray, picture_format: str) -> bytes:
 
 
 def _write(path: Path, pictures: list[bytes], **tensors: Tensor) -> None:
-    """Writes the files of some pictures one after another, where each ends, and what else belongs to them."""
+    """Writes encoded pictures one after another, with the ends of each, and further tensors."""
     ends = torch.tensor([0, *map(len, pictures)]).cumsum(0)
     packed = torch.frombuffer(bytearray(b"".join(pictures)), dtype=torch.uint8)
     write_tensors(path, {"pictures": packed, "ends": ends, **tensors}, {"format": "pspkit-faces"})
 
 
 def _picture(file: safe_open, row: int) -> Tensor:
-    """The picture in a row of a file that `_write` wrote: uint8 (256, 256, 3), or (256, 256) without colours."""
+    """Reads the picture in a row of a file that `_write` wrote: uint8 (256, 256, 3), or (256, 256) without colours."""
     start, end = file.get_slice("ends")[row : row + 2].tolist()
     packed = io.BytesIO(file.get_slice("pictures")[start:end].numpy().tobytes())
     return torch.from_numpy(np.array(Image.open(packed)))
 
 
 def _rows(path: Path) -> int:
-    """How many faces a file holds; none where it is missing or damaged."""
+    """Counts the faces in a file; 0 if it is missing or damaged."""
     if not path.exists():
         return 0
     try:
@@ -222,10 +222,10 @@ def _rows(path: Path) -> int:
 
 
 def _fingerprint(decoder: AnyDecoder, average: Tensor, variety: Variety) -> str:
-    """Changes with whatever a face follows from, so that no cache outlives it."""
+    """A short text that changes with anything that determines a face, so that an old cache is not used."""
     content = hashlib.sha256(repr((variety, QUALITY)).encode())
     for module in (drawn, sources):
         content.update(Path(module.__file__).read_bytes())
-    for tensor in (*decoder.parameters(), *decoder.buffers(), average):  # the preview's readouts are buffers
+    for tensor in (*decoder.parameters(), *decoder.buffers(), average):  # The preview's readouts are buffers.
         content.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return content.hexdigest()[:8]

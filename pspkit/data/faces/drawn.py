@@ -1,4 +1,4 @@
-"""Codes of W+ to draw faces from: people mixed, nearer to the average or further away, and spread beyond W."""
+"""Draws codes of W+ for faces: mixed from several people, at several distances from the average, and beyond W."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Variety:
-    """How much drawn codes differ from each other; shares are of the pictures.
+    """How much drawn codes differ from each other. All shares are shares of the pictures.
 
-    Real faces lie outside W, the set of codes that the mapping network gives. Mixing people and adding spread fills
+    Real faces lie outside W, the set of codes that the mapping network gives. Mixing people and adding offsets fills
     the space around it.
 
     Attributes:
-        mixed: share whose later codes are a second person's, from a random code on.
-        mixed_twice: share whose last codes are a third person's as well.
-        truncation: the smallest and the largest distance from the average, relative to the mapping network's.
-        opposite: share of people who are reflected through the average, at 0.7 times the distance.
-        spread: share that get a random offset in every code, the difference of two people.
+        mixed: share whose codes, from a random one on, are those of a second person.
+        mixed_twice: share whose last codes are, in addition, those of a third person.
+        truncation: the smallest and the largest distance from the average, relative to that of the mapping network.
+        opposite: share of people who are reflected at the average, to 0.7 times their distance.
+        spread: share that get a random offset in every code: the difference between two people.
         spread_strength: largest factor of that offset.
     """
 
@@ -30,8 +30,8 @@ class Variety:
     spread_strength: float = 0.0
 
 
-PLAIN = Variety()  # what encoders are measured on
-WIDE = Variety(mixed=0.7, mixed_twice=0.4, opposite=0.1, spread=0.5, spread_strength=0.4)  # what they learn from
+PLAIN = Variety()  # on which encoders are measured
+WIDE = Variety(mixed=0.7, mixed_twice=0.4, opposite=0.1, spread=0.5, spread_strength=0.4)  # from which they learn
 
 
 @torch.no_grad()
@@ -39,9 +39,9 @@ def draw_codes(decoder: nn.Module, average: Tensor, n: int, generator: torch.Gen
     """Draws codes at random.
 
     Args:
-        decoder: has `mapping`, `n_styles` and `style_dim`.
+        decoder: only its `mapping`, `n_styles` and `style_dim` are used.
         average: (style_dim,), the decoder's average code.
-        n: how many pictures.
+        n: number of pictures.
         generator: on the decoder's device; its state alone determines the codes.
         variety: how much they differ.
 

@@ -1,7 +1,6 @@
-"""The photographs that this project's figures were measured on, found in a folder of one's own.
+"""Finds, in a folder of the user's, the photographs on which the figures of this project were measured.
 
-They are not part of the repository. `data/photographs.json` names them, with their checksums, and says which of them
-no training has seen.
+They are not part of the repository. `data/photographs.json` names those that no training has seen, with checksums.
 """
 
 import hashlib
@@ -21,10 +20,10 @@ class PhotographSet:
     """Photographs to measure on, one of each person.
 
     Attributes:
-        name: of the set.
+        name: name of the set.
         files: the photographs.
-        missing: how many of the record's are not there.
-        changed: how many differ from the record's.
+        missing: number of recorded photographs that are not there.
+        changed: number of photographs that differ from the recorded ones.
     """
 
     name: str
@@ -34,26 +33,26 @@ class PhotographSet:
 
     @property
     def remark(self) -> str:
-        """What makes figures of this set another matter than the published ones; empty where nothing does."""
+        """Why figures of this set cannot be compared with the published ones; empty if they can."""
         parts = [(self.missing, "missing"), (self.changed, "not as they were recorded")]
         return ", ".join(f"{count} photographs are {what}" for count, what in parts if count)
 
 
 def find_photographs(folder: Path, aligned: bool = False) -> list[PhotographSet]:
-    """Finds sets of photographs: each folder inside is one, or else the folder itself.
+    """Finds sets of photographs: each subfolder is one, or the folder itself if it has none.
 
-    Of the sets that the record knows, those photographs are taken that no training of the project has seen. Any other
-    folder is taken whole, each of its pictures for another person's.
+    Of recorded sets, only those photographs are taken that no training of the project has seen. Any other folder is
+    taken as a whole, and each of its pictures is taken to show another person.
 
     Args:
         folder: holds photographs, or folders of them.
-        aligned: whether the pictures were aligned before: then their checksums say nothing, nor their extensions.
+        aligned: whether the pictures were aligned before. Their checksums and extensions are then not compared.
 
     Returns:
         The sets, in the order of their folders.
 
     Raises:
-        PspkitError: the folder is none, or holds no pictures.
+        PspkitError: there is no such folder, or it holds no pictures.
     """
     if not folder.is_dir():
         raise PspkitError(f"{folder}: no such folder. Name one that holds photographs, or folders of them.")
@@ -67,7 +66,10 @@ def find_photographs(folder: Path, aligned: bool = False) -> list[PhotographSet]
             sets.append(PhotographSet(inner.name, tuple(found.values())))
     sets = [one for one in sets if one.files]
     if not sets:
-        raise PspkitError(f"{folder}: holds none of the photographs that are kept to measure on.")
+        raise PspkitError(
+            f"{folder}: it holds none of the photographs that are kept to measure on. data/README.md says where to get"
+            " them."
+        )
     return sets
 
 

@@ -1,4 +1,4 @@
-"""Aligned photographs of people: to learn from, and kept to measure on."""
+"""Reads aligned photographs of people: those to learn from, and those that are kept to measure on."""
 
 from pathlib import Path
 
@@ -13,15 +13,16 @@ KEPT = 3  # every third person is kept to measure on
 
 
 def is_kept(names: list[str]) -> list[bool]:
-    """Which photographs are kept to measure on: every third person's, in the order of their names.
+    """Says which photographs are kept to measure on: those of every third person, in the order of their names.
 
-    A name says who is shown by the number in its middle, as in "smiling_002_03" (the London set), or else as a whole.
+    In a name of three parts, such as "smiling_002_03" of the London set, the middle one says who is shown. Any other
+    name stands for a person as a whole.
 
     Args:
         names: stems of the files of one set.
 
     Returns:
-        True where the photograph must not be learned from.
+        For each name, whether no training may learn from the photograph.
     """
     people = [_person(name) for name in names]
     kept = set(sorted(set(people))[KEPT - 1 :: KEPT])
@@ -38,17 +39,17 @@ def read_photographs(folder: Path, kept: bool) -> tuple[list[str], Tensor]:
 
     Args:
         folder: holds aligned pictures of 256 px and nothing else.
-        kept: True for those kept to measure on, False for those to learn from.
+        kept: True for those that are kept to measure on, False for those to learn from.
 
     Returns:
-        The names of the files, and the pictures (N, 3, 256, 256) as bytes.
+        The names of the files, and the pictures uint8 (N, 3, 256, 256).
 
     Raises:
         PspkitError: the folder holds no picture, or a picture of another size.
     """
     files = sorted(file for file in folder.iterdir() if file.is_file())
     if not files:
-        raise PspkitError(f"{folder}: holds no picture. Put aligned photographs there, or name another folder.")
+        raise PspkitError(f"{folder}: it holds no picture. Put aligned photographs there, or name another folder.")
     chosen = [file for file, is_it in zip(files, is_kept([file.stem for file in files]), strict=True) if is_it == kept]
     pictures = []
     for file in chosen:

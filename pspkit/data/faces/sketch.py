@@ -1,4 +1,4 @@
-"""Line drawings of photographs, by an extended difference of Gaussians: what the task `sketch` starts from.
+"""Makes line drawings of photographs, for the task `sketch`, by an extended difference of Gaussians.
 
 Source: Winnemöller, Kyprianidis & Olsen 2012 (XDoG: an eXtended difference-of-Gaussians compendium), sections 2 and 3.
 """
@@ -12,27 +12,29 @@ from torch import Tensor
 from pspkit.data.faces.augment import LUMA
 from pspkit.errors import check_tensor
 
-RATIO = (
-    1.6  # of the two Gaussians' widths: their difference is then near to the Laplacian. Source: Marr & Hildreth 1980
-)
+# Ratio of the widths of the two Gaussians, with which their difference is close to the Laplacian.
+# Source: Marr & Hildreth 1980.
+RATIO = 1.6
 
 
 def draw_sketch(pictures: Tensor, width: float = 1.5, threshold: float = 0.015, sharpness: float = 80.0) -> Tensor:
-    """Draws the lines of pictures: dark where a pixel is darker than what surrounds it.
+    """Draws the lines of pictures: dark where a pixel is darker than its surroundings.
 
         D = G_s * x - G_1.6s * x,   line = 1 + tanh(sharpness * (D + threshold)) where D < -threshold, else 1 (paper)
 
     Args:
         pictures: (N, 3, side, side) in [-1, 1].
-        width: s, the deviation of the narrower Gaussian, in pixels of a picture of 256; it grows with the side.
-        threshold: how much darker a line must be, in parts of the whole range of brightness; less gives more lines.
+        width: s, the standard deviation of the narrower Gaussian, in pixels of a picture of 256; it grows with the
+            side.
+        threshold: how much darker a line must be, as a fraction of the whole range of brightness. A smaller one gives
+            more lines.
         sharpness: how quickly a line turns black.
 
     Returns:
-        Sketches (N, 1, side, side) in [0, 1]: dark lines on white paper, as `tasks.to_unit` reads a drawn one.
+        Sketches (N, 1, side, side) in [0, 1]: dark lines on white, as `to_unit` reads a drawn sketch.
 
     Raises:
-        PspkitError: pictures of another shape, or not floating-point.
+        PspkitError: the pictures have another shape or are not floating-point.
     """
     check_tensor("pictures", pictures, ("N", 3, "side", "side"))
     luma = (pictures * pictures.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True) / 2 + 0.5

@@ -1,4 +1,4 @@
-"""What the tasks `sketch` and `segmentation` start from, made of photographs: line drawings and label maps."""
+"""Makes the sources of the tasks `sketch` and `segmentation` from photographs: line drawings and label maps."""
 
 from functools import cache
 
@@ -10,16 +10,16 @@ from torchvision.transforms.v2 import functional
 
 from pspkit.data.faces.sketch import draw_sketch
 from pspkit.data.labels import LabelMap, label_maps
-from pspkit.models.face_parser import FaceParser, load_face_parser
+from pspkit.models.faces.parser import FaceParser, load_face_parser
 
-SIDE = 256  # pixels at which lines are drawn and label maps are kept
+SIDE = 256  # of the pictures in which lines are drawn, and of the label maps that are kept, pixels
 
 
 def sketch_of(picture: Tensor) -> tv_tensors.Image:
-    """The line drawing of an aligned face.
+    """Makes the line drawing of an aligned face.
 
     Args:
-        picture: (3, H, W), uint8 or float in [0, 1]; brought to a square of 256 px.
+        picture: (3, H, W), uint8 or float in [0, 1]; it is resized to a square of 256 px.
 
     Returns:
         float32 (1, 256, 256) in [0, 1], dark lines on white.
@@ -29,13 +29,13 @@ def sketch_of(picture: Tensor) -> tv_tensors.Image:
 
 @torch.no_grad()
 def labels_of(picture: Tensor) -> LabelMap:
-    """The label map of an aligned face, by a network that learned from CelebAMask-HQ.
+    """Makes the label map of an aligned face, with a network that learned from CelebAMask-HQ.
 
     Args:
-        picture: (3, H, W), uint8 or float in [0, 1]; brought to a square.
+        picture: (3, H, W), uint8 or float in [0, 1]; it is resized to a square.
 
     Returns:
-        uint8 (256, 256), numbers of `LABELS`.
+        uint8 (256, 256), with numbers of `LABELS`.
 
     Raises:
         AssetError: the network could not be fetched or read.
@@ -46,7 +46,7 @@ def labels_of(picture: Tensor) -> LabelMap:
 
 
 def _square(picture: Tensor, side: int) -> Tensor:
-    """(3, H, W) to (1, 3, side, side) in [-1, 1]."""
+    """Resizes a picture (3, H, W) to (1, 3, side, side) in [-1, 1]."""
     picture = functional.to_dtype(picture, torch.float32, scale=True).as_subclass(Tensor)
     return functional.resize(picture[None], [side, side]) * 2 - 1
 

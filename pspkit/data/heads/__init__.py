@@ -1,6 +1,6 @@
-"""Rendered heads: a domain of pictures whose truth is known.
+"""Rendered heads: pictures of which everything is known.
 
-`sample_factors` draws who they are and how they are seen, `render` makes the pictures, `HeadsDataset` keeps them.
+`sample_factors` draws who they are and how they are seen, `render` makes the pictures, and `HeadsDataset` keeps them.
 """
 
 from pspkit.data.heads.dataset import HeadsDataset, export

@@ -1,4 +1,4 @@
-"""Rendered heads as data: a dataset that renders once into the cache, and a folder of files to look at."""
+"""Rendered heads as data: a data set that renders once into the cache, and a folder of files to look at."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from pspkit.errors import PspkitError, check_choice
 from pspkit.storage.atomic import replacing
 from pspkit.storage.places import cache_folder
 
-FIRST_PERSON = {"train": 0, "validation": 1 << 40, "test": 1 << 41}  # so far apart that no split reaches the next
-# What is rendered at a time: from names of a data set's items to names of what the renderer gives.
+FIRST_PERSON = {"train": 0, "validation": 1 << 40, "test": 1 << 41}  # far enough apart that no split reaches the next
+# What is rendered together: from the names in a data set's items to the names in the renderer's results.
 KINDS = {
     "plain": {name: name for name in ("image", "labels", "sketch", "landmarks")},
     "front_view": {"front_view": "image"},
     "toon": {"toon": "image"},
 }
 EXTRAS = KINDS.keys() - {"plain"}
-AT_ONCE, CHUNK = 32, 512  # heads that are rendered together, and that lie in one file
+AT_ONCE, CHUNK = 32, 512  # heads that are rendered together, and heads in one file
 
 
 class HeadsDataset(Dataset):
-    """Heads of one split. People of different splits are different: their numbers are drawn from ranges of their own.
+    """The heads of one split. No person is in two splits, because their numbers come from separate ranges.
 
-    What is missing is rendered into the cache with a progress bar. Data sets that differ in their count share what
-    they have in common, and a rendering that was stopped goes on with the last 512 heads.
+    Heads that are missing are rendered into the cache, with a progress bar. Data sets that differ only in their count
+    share heads. If rendering was stopped, it later goes on with the last 512 heads.
 
     Args:
         split: "train", "validation" or "test".
-        count: how many heads.
-        size: side of the pictures in pixels.
-        seed: of all factors.
-        views: how many heads in a row are one person.
-        extras: what to render besides: "front_view", each person facing the camera at rest; "toon", the other look.
-        cache: where renderings live; `cache_folder()` by default.
+        count: number of heads.
+        size: side of the pictures, pixels.
+        seed: seed of all factors.
+        views: how many heads in a row show one person.
+        extras: what else is rendered: "front_view", each person facing the camera at rest; "toon", the other look.
+        cache: folder where renderings are kept; `cache_folder()` by default.
 
     Raises:
-        PspkitError: an argument that cannot be used, or a cache that cannot be written.
+        PspkitError: an argument cannot be used, or the cache cannot be written.
     """
 
     def __init__(
@@ -78,18 +78,18 @@ class HeadsDataset(Dataset):
         self._names = [name for what in ("plain", *extras) for name in KINDS[what]]
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock"):  # of several processes one renders, the others wait and read
+            with FileLock(f"{folder}.lock"):  # Of several processes one renders; the others wait and read.
                 for what in ("plain", *extras):
                     _fill(folder, what, self.factors, size)
         except OSError as error:
             raise PspkitError(
-                f"{folder}: could not be written ({error.strerror or error}). Make it writable, with room "
-                "enough, or name another folder in PSPKIT_CACHE."
+                f"{folder}: it could not be written ({error.strerror or error}). Make it writable, with enough room, or"
+                " name another folder in PSPKIT_CACHE."
             ) from error
 
     @cached_property
     def factors(self) -> Factors:
-        """What the heads are rendered from."""
+        """The factors from which the heads are rendered."""
         return sample_factors(self._count, self._seed, start=self._start, views=self._views)
 
     def __len__(self) -> int:
@@ -97,22 +97,22 @@ class HeadsDataset(Dataset):
 
     @cached_property
     def _chunks(self) -> dict[str, list[np.ndarray]]:
-        """The renderings by name and chunk; they stay on disk until they are used."""
+        """The renderings by name, in chunks; they stay on disk until they are used."""
         starts = range(0, len(self), CHUNK)
         return {
             name: [np.load(_file(self._folder, name, start), mmap_mode="r") for start in starts] for name in self._names
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a spawned worker is given: where the renderings lie, not the renderings."""
+        """A spawned worker is given the place of the renderings, not the renderings."""
         return {name: value for name, value in self.__dict__.items() if name not in ("_chunks", "factors")}
 
     def __getitem__(self, index: int) -> dict[str, Tensor | int]:
-        """One head.
+        """Returns one head.
 
         Returns:
-            image and the extras: (3, size, size) in [-1, 1]; labels: uint8 (size, size); sketch: (1, size, size) in
-            [0, 1]; landmarks: (5, 2) in pixels; person and index: int.
+            "image" and the extras: (3, size, size) in [-1, 1]; "labels": uint8 (size, size); "sketch": (1, size, size)
+            in [0, 1]; "landmarks": (5, 2) in pixels; "person" and "index": int.
         """
         if not -len(self) <= index < len(self):
             raise IndexError(index)
@@ -126,10 +126,10 @@ class HeadsDataset(Dataset):
 
 
 def export(factors: Factors, size: int, folder: Path, *, look: str = "plain") -> None:
-    """Writes heads as files: images, labels, sketches (one PNG each, numbered) and factors.json.
+    """Writes heads as files: numbered PNG files of images, labels and sketches, and factors.json.
 
     Raises:
-        PspkitError: no such size or look, or a folder that cannot be written.
+        PspkitError: there is no such size or look, or the folder cannot be written.
     """
     check_choice("size", size, SIZES)
     check_choice("look", look, LOOKS)
@@ -150,22 +150,23 @@ def export(factors: Factors, size: int, folder: Path, *, look: str = "plain") ->
             part.write_text(factors.to_json())
     except OSError as error:
         raise PspkitError(
-            f"{folder}: could not be written ({error.strerror or error}). Name a folder that can be, with room enough."
+            f"{folder}: it could not be written ({error.strerror or error}). Name a folder that can be written, with"
+            " enough room."
         ) from error
 
 
 def picture_key(kind: str) -> str:
-    """Under which name an item holds a picture: that of an extra under its own, any other is the head's "image"."""
+    """The name of a picture in an item: an extra has its own name, and every other picture is the "image"."""
     return kind if kind in EXTRAS else "image"
 
 
 def _file(folder: Path, name: str, start: int) -> Path:
-    """The file that holds what is called `name` of the heads from number `start` on."""
+    """The file that holds the entry `name` of the heads from number `start` on."""
     return folder / f"{name}-{start:07}.npy"
 
 
 def _fill(folder: Path, what: str, factors: Factors, size: int) -> None:
-    """Renders those chunks of "plain" heads or of an extra that are not there."""
+    """Renders the missing chunks of "plain" heads or of an extra."""
 
     def rows(path: Path) -> int:
         return len(np.load(path, mmap_mode="r")) if path.exists() else 0
@@ -207,16 +208,18 @@ class _Batches(Dataset):
 def _rendered(
     factors: Factors, size: int, look: str, spans: Sequence[range]
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Some spans of heads, a batch at a time: the number of its first head, and the batch; none reaches over two."""
+    """Yields spans of heads in batches: the number of the first head, and the batch. No batch is in two spans."""
     batches = [span[start : start + AT_ONCE] for span in spans for start in range(0, len(span), AT_ONCE)]
-    several = len(batches) >= 4  # else starting processes takes longer than they save
+    several = len(batches) >= 4  # Otherwise starting processes takes more time than they save.
     workers = min(_usable_cores(), len(batches))
     loader = DataLoader(
         _Batches(factors, size, look, batches),
         batch_size=None,
         num_workers=workers if several else 0,
     )
-    with torch.device("cpu"):  # PyTorch's loader draws a seed by a generator of the CPU, whatever the default device
+    with torch.device(
+        "cpu"
+    ):  # PyTorch's loader draws a seed from a generator of the CPU, whatever the default device is.
         rendered = iter(loader)
     with tqdm(total=sum(map(len, batches)), desc="rendering heads", unit="head", disable=not several) as bar:
         for start, batch in rendered:
@@ -225,7 +228,7 @@ def _rendered(
 
 
 def _usable_cores() -> int:
-    """The cores that this process may use. PyTorch's own number of threads is 1 in every process of torchrun."""
+    """The number of cores that this process may use. PyTorch's number of threads is 1 in every process of torchrun."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -234,6 +237,6 @@ def _bytes(values: Tensor, scale: float, offset: float) -> Tensor:
 
 
 def _renderer_version() -> str:
-    """Changes with the renderer's source, so that no cache outlives it."""
+    """A short text that changes with the renderer's source, so that an old cache is not used."""
     sources = (file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")) if file != Path(__file__))
     return hashlib.sha256(b"".join(sources)).hexdigest()[:8]

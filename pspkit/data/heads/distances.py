@@ -1,8 +1,8 @@
-"""Signed distances to many solids at once, and their blending.
+"""Signed distances to many solids at once, and how they are blended.
 
-The square of a point's distance to an ellipsoid's centre, measured in its radii, is a sum of monomials of the
-coordinates; so are planes and the two numbers that a straight line needs. All solids of a head are rows of one matrix,
-and its product with the monomials of all points gives all their values.
+The squared distance of a point to the centre of an ellipsoid, measured in its radii, is a sum of monomials of the
+coordinates. So are planes, and the two numbers that the distance to a straight line needs. All solids of a head are
+rows of one matrix, whose product with the monomials of all points gives all their values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ONE, X, AX, Y, Z = np.eye(5)
 WHOLE, MIRRORED = (X, Y, Z), (AX, Y, Z)  # frames: three forms each
 
 _MONOMIALS = 13  # 1, x, |x|, y, z, x², y², z², |x|y, |x|z, yz, xy, xz
-_PRODUCTS = np.array(  # which monomial the product of two of 1, x, |x|, y, z is; none for x|x|
+_PRODUCTS = np.array(  # The monomial that is the product of two of 1, x, |x|, y, z; there is none for x|x|.
     [[0, 1, 2, 3, 4], [1, 5, 13, 11, 12], [2, 13, 5, 8, 9], [3, 11, 8, 6, 10], [4, 12, 9, 10, 7]]
 )
 
@@ -40,12 +40,12 @@ def _monomials(points: Tensor) -> Tensor:
 
 
 def product(a: Form, b: Form) -> np.ndarray:
-    """The product of two forms as weights of the monomials; x and |x| must not meet."""
+    """The product of two forms, as weights of the monomials; x must not be multiplied by |x|."""
     return np.bincount(_PRODUCTS.ravel(), np.outer(a, b).ravel())[:_MONOMIALS]
 
 
 class Solids:
-    """Solids are declared first, each under a number; then `values` gives what belongs to the numbers."""
+    """Solids that are first declared, each with a number; `values` then gives the value of each number."""
 
     def __init__(self) -> None:
         self._rows: dict[str, list[np.ndarray]] = {"root": [], "along": [], "apart": [], "raw": []}
@@ -60,7 +60,7 @@ class Solids:
         return len(self._declared) - 1
 
     def ellipsoid(self, frame: Sequence[Form], centre: Point, radii: Point) -> int:
-        """A lower bound of the distance to an ellipsoid, exact on its surface. Two forms make it a cylinder."""
+        """Declares a lower bound of the distance to an ellipsoid (a cylinder with two forms), exact on its surface."""
         forms = [(form - c * ONE) / r for form, c, r in zip(frame, centre, radii, strict=True)]
         self._rows["root"].append(sum(product(form, form) for form in forms))
         self._root_scale.append(min(radii))
@@ -68,13 +68,13 @@ class Solids:
         return self._declare("root")
 
     def sphere(self, frame: Sequence[Form], centre: Point, r: float) -> int:
-        """Distance to a sphere; in two forms to a round cylinder, around a centre of r = 0 to its axis."""
+        """Declares the distance to a sphere (a cylinder with two forms), or with r = 0 to its centre or axis."""
         number = self.ellipsoid(frame, centre, [1.0] * len(frame))
         self._root_radius[-1] = r
         return number
 
     def capsule(self, frame: Sequence[Form], a: Point, b: Point, r: float) -> int:
-        """Distance to all within r of the straight line from a to b."""
+        """Declares the distance to all points within r of the straight line from a to b."""
         to = [q - p for p, q in zip(a, b, strict=True)]
         square = sum(c * c for c in to)
         forms = [form - p * ONE for form, p in zip(frame, a, strict=True)]
@@ -86,7 +86,7 @@ class Solids:
         return self._declare("apart")
 
     def form(self, form: Form) -> int:
-        """The form's own value: a plane, a height, a phase."""
+        """Declares the value of a form: a plane, a height, a phase."""
         return self.polynomial(product(ONE, form))
 
     def polynomial(self, row: np.ndarray) -> int:
@@ -107,7 +107,7 @@ class Solids:
         self._places = [starts[kind] + number for kind, number in self._declared]
 
     def values(self, points: Tensor) -> list[Tensor]:
-        """What belongs to each number, (K,) each, at points (3, K)."""
+        """The value of each number, (K,), at points (3, K)."""
         root, along, apart, raw = (self._matrix @ _monomials(points)).split(self._sizes)
         scale, root_radius, length, radius = self._columns
         root.clamp_(min=0).sqrt_().mul_(scale).sub_(root_radius)
@@ -125,7 +125,7 @@ def smooth_min(a: Tensor, b: Tensor, k: float) -> Tensor:
 
 
 def smooth_max(a: Tensor, b: Tensor, k: float) -> Tensor:
-    """What two solids share, rounded over a width of k."""
+    """The intersection of two solids, rounded over a width of k."""
     h = (a - b).abs_().clamp_(max=k).add_(-k)
     return torch.maximum(a, b).addcmul_(h, h, value=0.25 / k)
 

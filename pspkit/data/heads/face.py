@@ -1,8 +1,8 @@
 """The features of a face: nose, eyes, mouth and brows, worked into the surface of the head.
 
-Each feature declares its solids once a head. Its methods then read what belongs to them from the values `v` that
-`Solids.values` gives at K points; every tensor is (K,), and a distance or an area is negative inside. `Face` puts the
-features together in the order in which a sculptor would: lids, nose, lips, brows.
+Each feature declares its solids once for each head. Its methods then read their values from the list `v` that
+`Solids.values` gives at K points. Every tensor is (K,), and a distance or an area is negative inside. `Face` puts the
+features together in the order of a sculptor: lids, nose, lips, brows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Features:
-    """What the painter asks of points near the face, each (K,); the areas are negative inside."""
+    """What the painter needs to know of points near the face, each (K,); areas are negative inside."""
 
     nose: Tensor
     nostrils: Tensor
@@ -37,7 +37,7 @@ class Features:
 
 
 class Nose:
-    """A bridge, a tip and two wings, blended; the nostrils are only painted."""
+    """A bridge, a tip and two wings that are blended; the nostrils are only painted."""
 
     def __init__(self, s: Shape, solids: Solids) -> None:
         f, r = s.f, s.f.nose_tip
@@ -57,7 +57,7 @@ class Nose:
 
 
 class Eyes:
-    """Two balls under lids, which leave an opening between two bows."""
+    """Two balls under lids, which are open between two arcs."""
 
     def __init__(self, s: Shape, solids: Solids) -> None:
         f, size = s.f, s.f.eye_size
@@ -78,7 +78,7 @@ class Eyes:
         return v[self._ball] - self._lid_depth
 
     def height(self, v: list[Tensor]) -> Tensor:
-        """How far above the line from corner to corner of the eye."""
+        """Height above the line from corner to corner of the eye."""
         return v[self._height]
 
     def opening(self, v: list[Tensor]) -> Tensor:
@@ -93,21 +93,21 @@ class Eyes:
 
 
 class Lips(NamedTuple):
-    """Where points are between the lips, each (K,)."""
+    """The places of points between the lips, each (K,)."""
 
     across: Tensor  # 0 in the middle of the mouth, 1 in its corners
     above: Tensor  # height above the lower edge of the upper lip
     below: Tensor  # depth below the upper edge of the lower lip
     upper: Tensor  # thickness of the upper lip
     lower: Tensor  # thickness of the lower lip
-    gap: Tensor | None  # how far apart the lips are; None of a closed mouth
+    gap: Tensor | None  # distance between the lips; None if the mouth is closed
 
 
 class Mouth:
-    """Lips that swell out of the skin; where they part, a cavity with a row of teeth in it.
+    """Lips that swell out of the skin, and between them, if they part, a cavity with a row of teeth.
 
     Attributes:
-        front: the number of the plane before which the mouth is; the back of the head has none.
+        front: number of the plane in front of which the mouth lies; the back of the head must not have one.
     """
 
     def __init__(self, s: Shape, solids: Solids) -> None:
@@ -164,14 +164,14 @@ class Brows:
         self._thinnest, self._thickest = 0.5 * f.brow_thickness, 1.5 * f.brow_thickness
 
     def distance(self, v: list[Tensor], skull: Tensor, front: Tensor) -> Tensor:
-        """Distance to the brows, which are before the plane where `front` is 0 only."""
+        """Distance to the brows, which lie only in front of the plane where `front` is 0."""
         thickness = v[self._thickness].clamp(self._thinnest, self._thickest)
         stroke = 0.9 * (torch.minimum(v[self._inner], v[self._outer]) - thickness)
         return smooth_max(torch.maximum(stroke, -front), skull - 0.03, 0.03)
 
 
 class Worked(NamedTuple):
-    """The skin with all features in it, the parts that are not skin, and what the painter asks for."""
+    """The skin with all features, the parts that are not skin, and what the painter needs to know."""
 
     skin: Tensor
     eyes: Tensor
@@ -195,8 +195,8 @@ class Face:
 
         Args:
             v: values of the declared solids at K points.
-            skull: (K,), distance to the head without ears and features.
-            skin: (K,), distance to the head with its ears.
+            skull: distance to the head without ears and features, (K,).
+            skin: distance to the head with its ears, (K,).
         """
         lid, opening = self.eyes.lid(v), self.eyes.opening(v)
         nose, lips = self.nose.distance(v), self.mouth.lips(v)

@@ -1,4 +1,4 @@
-"""What a head is made of: two tables of factors, their ranges, and the drawing of them from a seed."""
+"""The factors that determine a head: two tables with their ranges, and how they are drawn from a seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from torch import Tensor
 
 from pspkit.errors import PspkitError, check_choice
 
-SKIN_TONES = ("f9dcc8", "f4cbb0", "e9b592", "d79b72", "b47a50", "8a5636", "643e28")  # light to dark, mixed in between
+SKIN_TONES = (
+    "f9dcc8",
+    "f4cbb0",
+    "e9b592",
+    "d79b72",
+    "b47a50",
+    "8a5636",
+    "643e28",
+)  # from light to dark, mixed in between
 HAIR_COLOURS = {
     "black": "1f1b1c",
     "espresso": "3a261d",
@@ -76,7 +84,7 @@ CLOTHES = ("crew", "turtleneck", "collar", "cowl")
 
 
 def _span(low: float, high: float, neutral: float | None = None, bell: int = 2) -> dict[str, Any]:
-    """A number, the mean of `bell` uniform draws between two ends; `neutral` is what a plain front view shows."""
+    """A number: the mean of `bell` uniform draws between two ends. `neutral` is its value in a plain front view."""
     return {"low": low, "high": high, "bell": bell, "neutral": neutral}
 
 
@@ -86,7 +94,7 @@ def _choice(names: Mapping[str, str] | tuple[str, ...], odds: tuple[float, ...] 
 
 
 class _Table:
-    """Tensors of equal length, one per factor, that are indexed, joined, moved and written together."""
+    """Tensors of equal length, one for each factor, that are indexed, changed and written together."""
 
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))
@@ -97,10 +105,10 @@ class _Table:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     def replace(self, **values: Any) -> Self:
-        """The same heads with some factors changed: numbers, names of choices, or tensors (N,).
+        """Returns the same heads with some factors changed: numbers, names of choices, or tensors (N,).
 
         Raises:
-            PspkitError: an unknown factor or name.
+            PspkitError: a factor or a name is unknown.
         """
         known = {f.name: f for f in fields(self)}
         for name in values:
@@ -115,7 +123,7 @@ class _Table:
         return replace(self, **changed)
 
     def as_dict(self, index: int) -> dict[str, float | str]:
-        """One head's factors, choices by name."""
+        """The factors of one head, with choices by name."""
         values = {f.name: getattr(self, f.name)[index].item() for f in fields(self)}
         return values | {f.name: f.metadata["names"][values[f.name]] for f in fields(self) if "names" in f.metadata}
 
@@ -142,7 +150,7 @@ class _Table:
 
     @classmethod
     def draw(cls, uniforms: np.ndarray) -> Self:
-        """From uniform numbers (N, factors, DRAWS) in [0, 1)."""
+        """Makes a table from uniform numbers (N, factors, DRAWS) in [0, 1)."""
         table = {}
         for f, u in zip(fields(cls), uniforms.transpose(1, 0, 2), strict=True):
             if names := f.metadata.get("names"):
@@ -157,7 +165,7 @@ class _Table:
 
 @dataclass(frozen=True)
 class Identity(_Table):
-    """Who it is. Lengths are in units of the head, which is about two high; ratios are around one."""
+    """Who it is. Lengths are in units of half a head, so that a head is about two units high; ratios are around one."""
 
     head_width: Tensor = field(metadata=_span(0.86, 1.12))
     head_height: Tensor = field(metadata=_span(0.88, 1.12))
@@ -166,13 +174,13 @@ class Identity(_Table):
     chin_size: Tensor = field(metadata=_span(0.10, 0.24))
     cheeks: Tensor = field(metadata=_span(0.0, 1.0, bell=1))
     neck_width: Tensor = field(metadata=_span(0.24, 0.36))
-    nose_length: Tensor = field(metadata=_span(0.10, 0.34))  # how far it stands out
+    nose_length: Tensor = field(metadata=_span(0.10, 0.34))  # how far it sticks out
     nose_width: Tensor = field(metadata=_span(0.70, 1.45))
     nose_height: Tensor = field(metadata=_span(-0.36, -0.20))  # of the tip
     nose_bridge: Tensor = field(metadata=_span(-0.05, 0.09))
     nose_tip: Tensor = field(metadata=_span(0.075, 0.135))
     ear_size: Tensor = field(metadata=_span(0.75, 1.35))
-    ear_angle: Tensor = field(metadata=_span(0.0, 0.9))  # how far they stand off
+    ear_angle: Tensor = field(metadata=_span(0.0, 0.9))  # how far they stick out
     eye_size: Tensor = field(metadata=_span(0.165, 0.225))
     eye_spacing: Tensor = field(metadata=_span(0.285, 0.375))
     eye_height: Tensor = field(metadata=_span(-0.05, 0.06))
@@ -206,13 +214,13 @@ class Identity(_Table):
 
 @dataclass(frozen=True)
 class Scene(_Table):
-    """All that is not the person: pose and gaze in degrees, expression, light, background, clothing."""
+    """All but the person: pose and gaze in degrees, expression, light, background, clothes."""
 
     yaw: Tensor = field(metadata=_span(-60.0, 60.0, 0.0))  # positive: the face turns to the right of the picture
     pitch: Tensor = field(metadata=_span(-22.0, 22.0, 0.0, bell=3))  # positive: it looks up
     roll: Tensor = field(metadata=_span(-16.0, 16.0, 0.0, bell=3))  # positive: it leans to the right of the picture
     smile: Tensor = field(metadata=_span(-0.4, 1.1, 0.35))
-    mouth_open: Tensor = field(metadata=_span(-0.9, 1.0, 0.0, bell=1))  # closed where not positive
+    mouth_open: Tensor = field(metadata=_span(-0.9, 1.0, 0.0, bell=1))  # closed unless positive
     brow_raise: Tensor = field(metadata=_span(-0.6, 1.0, 0.0))
     frown: Tensor = field(metadata=_span(-0.9, 0.7, 0.0, bell=3))
     blink: Tensor = field(metadata=_span(-0.5, 0.6, 0.0, bell=3))  # negative: eyes wide open; 1: shut
@@ -239,7 +247,7 @@ class Factors:
     Attributes:
         identity: who they are.
         scene: how they are seen.
-        person: int64 (N,), the number of the identity: equal numbers of one seed are one person.
+        person: int64 (N,), numbers of the identities; with one seed, equal numbers are one person.
     """
 
     identity: Identity
@@ -258,10 +266,10 @@ class Factors:
         return (self[index] for index in range(len(self)))
 
     def replace(self, **values: Any) -> Factors:
-        """The same heads with some factors of either table changed; see `front_view` for a use.
+        """Returns the same heads with some factors of either table changed, as `front_view` uses it.
 
         Raises:
-            PspkitError: an unknown factor or name of a choice.
+            PspkitError: a factor or the name of a choice is unknown.
         """
         names = {f.name for f in fields(Identity)}
         known = names | {f.name for f in fields(Scene)}
@@ -272,7 +280,7 @@ class Factors:
         return Factors(identity, scene, self.person)
 
     def to_json(self) -> str:
-        """All heads as a JSON list, one line each."""
+        """Writes all heads as a JSON list, one line for each."""
         lines = [
             json.dumps(
                 {"person": self.person[i].item(), "identity": self.identity.as_dict(i), "scene": self.scene.as_dict(i)}
@@ -283,7 +291,7 @@ class Factors:
 
     @classmethod
     def from_json(cls, text: str) -> Factors:
-        """What `to_json` wrote.
+        """Reads what `to_json` wrote.
 
         Raises:
             PspkitError: the text is not such a list.
@@ -293,24 +301,26 @@ class Factors:
             person = torch.tensor([head["person"] for head in heads], dtype=torch.int64, device="cpu")
             identity, scene = ([head[key] for head in heads] for key in ("identity", "scene"))
         except (ValueError, TypeError, KeyError) as error:
-            raise PspkitError(f"factors: not a JSON list of heads ({error}). Write it with Factors.to_json.") from error
+            raise PspkitError(
+                f"factors: this is not a JSON list of heads ({error}). Write it with Factors.to_json."
+            ) from error
         return cls(Identity.from_dicts(identity), Scene.from_dicts(scene), person)
 
 
 def sample_factors(count: int, seed: int, *, start: int = 0, views: int = 1) -> Factors:
-    """Draws heads. Head k depends on the seed and on start + k alone, on every machine.
+    """Draws heads. On every machine, head k depends only on the seed and on start + k.
 
     Args:
-        count: how many heads.
-        seed: not negative.
-        start: the number of the first head.
-        views: how many heads in a row are one person.
+        count: number of heads.
+        seed: seed, not negative.
+        start: number of the first head.
+        views: how many heads in a row show one person.
 
     Returns:
         The factors of heads start … start + count - 1; head k shows person k // views.
 
     Raises:
-        PspkitError: a negative number, or no views.
+        PspkitError: a number is negative, or there are no views.
     """
     for name, value, least in (("count", count, 0), ("seed", seed, 0), ("start", start, 0), ("views", views, 1)):
         if not least <= value < 1 << 62:
@@ -323,13 +333,13 @@ def sample_factors(count: int, seed: int, *, start: int = 0, views: int = 1) -> 
 
 
 def _uniforms(seed: int, table: int, numbers: np.ndarray, factors: int) -> np.ndarray:
-    # NumPy promises the raw stream of a bit generator for good, its distributions it does not.
+    # NumPy guarantees that the raw stream of a bit generator never changes; its distributions may change.
     raw = [np.random.Philox(key=(seed << 64) + (table << 62) + int(n)).random_raw(factors * DRAWS) for n in numbers]
     return (np.array(raw, np.uint64).reshape(len(numbers), factors, DRAWS) >> np.uint64(11)) * 2.0**-53
 
 
 def front_view(factors: Factors) -> Factors:
-    """The same people facing the camera, at rest, in the same clothes and light: what frontalisation aims at."""
+    """The same people, facing the camera at rest, in the same clothes and light: the target of frontalisation."""
     kept = ("light_azimuth", "light_elevation", "light_warmth", "light_fill", "background_shade", "clothes_shade")
     neutral = {f.name: f.metadata.get("neutral") for f in fields(Scene) if f.name not in kept}
     return factors.replace(**{name: value for name, value in neutral.items() if value is not None})

@@ -1,6 +1,6 @@
-"""Hair styles: caps that stand on the skull, with an opening for the face, and what hangs on them.
+"""Hair styles: caps on the skull with an opening for the face, and the hair that hangs from them.
 
-Every style declares its solids and returns the function that combines their values.
+Every style declares its solids, and returns the function that combines their values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Ground(NamedTuple):
-    """What hair stands on, at K points."""
+    """What hair grows on, at K points."""
 
     skull: Tensor  # distance to the head without ears and features
     points: Tensor  # (3, K)
@@ -29,7 +29,7 @@ Style = Callable[[Ground], tuple[Tensor, Tensor | None]]  # distances to the hai
 
 
 def _opening(s: Shape, solids: Solids, top: float, width: float = 0.69, back: float = 0.10, aside: float = 0.0):
-    """Distance to the space before the face; hair begins at `top` above the forehead."""
+    """Distance to the space in front of the face; hair begins at the height `top` above the forehead."""
     centre = -0.42
     rise = (top + s.f.hairline) * s.f.head_height - centre
     hole = solids.ellipsoid((X, Y), (aside, centre), (width * s.f.head_width, rise))
@@ -38,7 +38,7 @@ def _opening(s: Shape, solids: Solids, top: float, width: float = 0.69, back: fl
 
 
 def _nape(solids: Solids, front: float = -0.10, slope: float = 0.45) -> int:
-    """Positive below the line where short hair ends, from the sideburns down to the back."""
+    """A plane: positive below the line where short hair ends, from the sideburns down to the back."""
     return solids.form((front * ONE + slope * Z - Y) * 0.9)
 
 
@@ -104,7 +104,7 @@ def _around(g: Ground, waves: int) -> Tensor:
 
 
 def _bangs(s: Shape, solids: Solids, end: float, width: float):
-    """Distance to a straight-edged opening under bangs."""
+    """Distance to an opening with straight edges under bangs."""
     below, beside, behind = (
         solids.form(form) for form in (Y - end * ONE, AX - width * s.f.head_width * ONE, 0.05 * ONE - Z)
     )

@@ -1,4 +1,4 @@
-"""Light on painted points: soft shadows, occlusion, highlights; or the flat tones of a cartoon."""
+"""Light on painted points: soft shadows, occlusion and highlights, or the flat tones of a cartoon."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pspkit.data.heads.shape import Shape
 
 LOOKS = ("plain", "toon")
 NORMAL_STEP = 0.005
-NORMAL_WAYS, NORMAL_WEIGHTS = (0.06, 0.15, 0.32), (2.2, 1.6, 1.1)  # looks along the normal
-LIGHT_WAYS = (0.09, 0.18, 0.34, 0.60, 1.0)  # looks toward the light
+NORMAL_WAYS, NORMAL_WEIGHTS = (0.06, 0.15, 0.32), (2.2, 1.6, 1.1)  # steps along the normal
+LIGHT_WAYS = (0.09, 0.18, 0.34, 0.60, 1.0)  # steps toward the light
 
 
 def normals(shape: Shape, points: Tensor, distance: Tensor, face: bool) -> Tensor:
-    """Unit normals (3, K) of the surface at points whose `distance` to it is known."""
+    """Computes unit normals (3, K) of the surface at points whose `distance` to it is known."""
     taps = points[:, None] + NORMAL_STEP * torch.eye(3, device=points.device)[:, :, None]
     slope = shape.distance(taps.view(3, -1), face).view(3, -1) - distance
     return slope / (slope.square().sum(0).sqrt_() + 1e-9)
 
 
 def shadows(shape: Shape, points: Tensor, normal: Tensor, face: bool) -> tuple[Tensor, Tensor]:
-    """How open points (3, K) are to all sides, and to the light: each (K,), 1 where nothing is in the way.
+    """How open points (3, K) are to all sides, and to the light: each (K,), 1 if nothing is in the way.
 
-    What is nearer than the way gone along the normal, or toward the light, stands in the way: a few looks along each
-    give soft shadows.
+    After each of a few steps along the normal and toward the light, something is in the way if the surface is closer
+    than the point from which the step began. This gives soft shadows.
     """
     p, n = points[:, None], normal[:, None]
     to_light = points.new_tensor(_light_direction(shape) @ shape.rotation)[:, None]
@@ -45,7 +45,7 @@ def shadows(shape: Shape, points: Tensor, normal: Tensor, face: bool) -> tuple[T
 def light(
     shape: Shape, surface: Paint, rays: Tensor, normal: Tensor, openness: Tensor, lit: Tensor, look: str
 ) -> Tensor:
-    """Amounts of light (3, K) that come back along `rays` from painted points: sun and sky, or two flat tones."""
+    """Computes the light (3, K) that painted points send back along `rays`: of sun and sky, or two flat tones."""
     f = shape.f
     to_light, up = (
         normal.new_tensor(v @ shape.rotation)[:, None] for v in (_light_direction(shape), np.array([0.0, 1, 0]))
@@ -82,6 +82,6 @@ def light(
 
 
 def _light_direction(shape: Shape) -> np.ndarray:
-    """Toward the light, in the camera's frame."""
+    """The direction toward the light, in the camera's frame."""
     a, b = math.radians(shape.f.light_azimuth), math.radians(shape.f.light_elevation)
     return np.array([math.sin(a) * math.cos(b), math.sin(b), math.cos(a) * math.cos(b)])

@@ -1,4 +1,4 @@
-"""What a point of a head's surface looks like: its colour before light, its gloss, its label."""
+"""Paints the surface of a head: the colour of each point before light, its gloss and its label."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Colour = tuple[float, float, float]
 
 
 def linear(code: str) -> Colour:
-    """A display colour as an amount of light: squared, near enough to a screen's curve and exact everywhere."""
+    """Turns a colour of the screen into amounts of light: its square, which is close to a screen's curve."""
     return tuple((int(code[i : i + 2], 16) / 255) ** 2 for i in (0, 2, 4))
 
 
@@ -36,14 +36,14 @@ class Paint(NamedTuple):
 
     colour: Tensor  # (3, K), amounts of light in [0, 1]
     gloss: Tensor  # (K,)
-    distance: Tensor  # (K,), to the nearest part: all but zero
+    distance: Tensor  # (K,), to the nearest part; almost zero
     label: Tensor  # uint8 (K,), numbers of `pspkit.data.labels.LABELS`
-    line: Tensor  # uint8 (K,), areas whose borders a draughtsman would draw
-    soft: Tensor  # (K,), 1 where light enters and comes out redder: skin
+    line: Tensor  # uint8 (K,), areas whose borders an artist would draw
+    soft: Tensor  # (K,), 1 on skin, where light enters and comes out redder
 
 
 class Palette:
-    """One head's colours."""
+    """The colours of one head."""
 
     def __init__(self, shape: Shape) -> None:
         f = shape.f
@@ -65,7 +65,7 @@ class Palette:
 
 
 class _Canvas:
-    """Colour, gloss, label and drawn area of K points, painted over one after another."""
+    """Colour, gloss, label and drawn area of K points, which are painted over again and again."""
 
     def __init__(self, points: Tensor) -> None:
         self.colour = points.new_zeros(3, len(points))
@@ -79,7 +79,7 @@ class _Canvas:
             channel += amount * (value - channel)
 
     def mark(self, where: Tensor, x: Tensor, labels: tuple[str, str], line: int) -> None:
-        """Labels of the person's right and left side, where x is below and above zero."""
+        """Labels points: with the person's right label where x is below zero, else with the left one."""
         right, left = labels
         self.label.masked_fill_(where, LABEL[right])
         if left != right:
@@ -91,7 +91,7 @@ PEN = {"skin": 1, "ear": 2, "lash": 3, "upper lip": 4, "lower lip": 5, "mouth": 
 
 
 def paint(s: Shape, palette: Palette, points: Tensor, face: bool) -> Paint:
-    """Paints points (3, K) on the surface; `face` says whether the features may be among them."""
+    """Paints points (3, K) on the surface; `face` says whether features of the face may be among them."""
     parts, regions, features = s.parts(points, face)
     names, distances = zip(*((name, part) for name, part in parts._asdict().items() if part is not None), strict=True)
     distance, nearest = torch.stack(distances).min(0)
@@ -178,7 +178,9 @@ def _eyes(canvas: _Canvas, s: Shape, palette: Palette, on: Tensor, points: Tenso
     canvas.put(on & (r < 1), scale(palette.iris, 0.30))
     canvas.put(on & (r < 0.88), scale(palette.iris, 1.5), glow)
     canvas.put(on & (r < 0.50), linear("0d0b0c"))
-    canvas.put(on, linear("3a2a2c"), (0.55 + at.opening * (1 / (0.30 * f.eye_size))).clamp_(0, 0.6))  # the lids' shade
+    canvas.put(
+        on, linear("3a2a2c"), (0.55 + at.opening * (1 / (0.30 * f.eye_size))).clamp_(0, 0.6)
+    )  # the shadow of the lids
     canvas.gloss.masked_fill_(on, 1)
     canvas.mark(on, x, ("r_eye", "l_eye"), PEN["eye"])
     canvas.line.masked_fill_(on & (r < 1), PEN["iris"])

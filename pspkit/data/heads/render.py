@@ -1,4 +1,4 @@
-"""Heads to pictures: rays are marched through signed distances, hits are painted and lit, edges become a drawing."""
+"""Renders heads: marches rays through signed distances, paints and lights what they hit, and draws edges."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SIZES = (64, 128, 256)
 PEN_WIDTH = {64: 1, 128: 2, 256: 4}  # of the sketch, in samples
 SAMPLES = 2  # along each side of a pixel
 CAMERA = np.array([0.0, -0.11, 7.0])
-HALF_VIEW = 1.46  # of the plane z = 0
-NEAR, FAR = CAMERA[2] - 1.9, 9.5  # between them is all there is
+HALF_VIEW = 1.46  # half the side of the view in the plane z = 0
+NEAR, FAR = CAMERA[2] - 1.9, 9.5  # the whole scene lies between them
 FACE_CENTRE, FACE_RADIUS = np.array([0.0, -0.22, 0.75]), 0.72  # around the eyes, nose and mouth
-CONE, CONE_STEPS = 8, 9  # rays along each side of a block that is marched as one cone first
+CONE, CONE_STEPS = 8, 9  # Rays along each side of a block, which is first marched as one cone; and the steps of cones.
 FIRST_STEPS, LAST_STEPS = 9, 24
 LEAST_GAIN, LEAVING, CREEP, TOUCH = 0.5, 0.6, 0.008, 0.002  # see _march
-TILE = 16384  # rays at once: what fits into the cache of a core
+TILE = 16384  # rays at once, so many as fit into the cache of a core
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Render:
         image: float32 (N, 3, size, size) in [-1, 1].
         labels: uint8 (N, size, size), numbers of `pspkit.data.labels.LABELS`; left and right are the person's.
         sketch: float32 (N, 1, size, size) in [0, 1]; paper is 1.
-        depth: float32 (N, 1, size, size), from the camera in units of half a head; `FAR` where there is nothing.
+        depth: float32 (N, 1, size, size), from the camera, in units of half a head; `FAR` where there is nothing.
         landmarks: float32 (N, 5, 2), x and y in pixels: the eyes, the tip of the nose, the corners of the mouth, each
-            pair from the left of a frontal picture to its right. Hidden ones are where they would be seen.
+            pair from left to right in a frontal picture. Hidden ones lie where they would be seen.
         factors: what was rendered.
     """
 
@@ -60,29 +60,30 @@ def render(
 ) -> Render:
     """Renders heads, one after another; `HeadsDataset` and `export` do so in several processes.
 
-    A head's bytes do not depend on the heads beside it. On another machine or device rays meet a surface's edge a hair
-    earlier or later: single samples there differ, so that pictures agree to 0.01 on average and labels in 99 of 100
-    pixels.
+    The bytes of a head do not depend on the other heads. On another machine or device, rays meet the edge of a surface
+    a little earlier or later, and single samples differ there: pictures agree to 0.01 on average, and labels in 99 of
+    100 pixels.
 
     Args:
-        factors: N heads, see `sample_factors`.
-        size: side of the pictures in pixels, one of `SIZES`.
+        factors: N heads; see `sample_factors`.
+        size: side of the pictures, pixels; one of `SIZES`.
         look: one of `LOOKS`; "toon" draws the same heads with flat colours, two tones of light and outlines.
-        device: where to compute; the result is there too.
-        samples: rays along each side of a pixel, 2 or 1; 1 is for previews, quicker and with jagged edges.
+        device: where to compute; the result is there, too.
+        samples: rays along each side of a pixel, 2 or 1. With 1, for previews, rendering is quicker, and edges are
+            jagged.
 
     Raises:
-        PspkitError: no such size, look or number of samples, or no heads.
+        PspkitError: there is no such size, look or number of samples, or there are no heads.
     """
     check_choice("size", size, SIZES)
     check_choice("look", look, LOOKS)
     check_choice("samples", samples, (1, SAMPLES))
     if not len(factors):
-        raise PspkitError("factors: no heads in them. Draw at least one with sample_factors.")
+        raise PspkitError("factors: they hold no heads. Draw at least one with sample_factors.")
     device = torch.device(device)
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # operations this small lose by sharing, and bytes must not depend on how they are shared
+    torch.set_num_threads(1)  # Sharing slows such small operations down, and bytes must not depend on it.
     try:
         with torch.no_grad():
             heads = [_Picture(head, size, look, device, samples).render() for head in factors]
@@ -92,29 +93,29 @@ def render(
     return Render(image, labels, sketch, depth, landmarks, factors)
 
 
-Rays = tuple[Tensor, Tensor, Tensor, Tensor]  # under way: numbers, way gone, distance measured there, next step
+Rays = tuple[Tensor, Tensor, Tensor, Tensor]  # on their way: numbers, length so far, distance measured there, next step
 
 
 def _plane(side: int, device: torch.device) -> Tensor:
-    """Where the rays of a grid of samples meet the plane z = 0, (2, side * side)."""
+    """The points where the rays of a grid of samples meet the plane z = 0, (2, side * side)."""
     places = (torch.arange(side, device=device, dtype=torch.float32) + 0.5) * (2 * HALF_VIEW / side) - HALF_VIEW
     return torch.stack([places.expand(side, side), -places[:, None].expand(side, side)]).view(2, -1)
 
 
 def _directions(plane: Tensor, rotation: Tensor) -> Tensor:
-    """Unit vectors from the camera to points of the plane, (3, K), in the head's frame."""
+    """Unit vectors (3, K) from the camera to points of the plane, in the head's frame."""
     toward = torch.cat([plane, torch.full_like(plane[:1], -CAMERA[2])])
     toward /= toward.square().sum(0).sqrt_()
     return rotation.T @ toward
 
 
 def _project(points: np.ndarray) -> np.ndarray:
-    """Where points (N, 3) of the camera's frame are seen in the plane z = 0, (N, 2), the camera's height taken off."""
+    """Projects points (N, 3) of the camera's frame to the plane z = 0, (N, 2), relative to the camera's height."""
     return (points - CAMERA)[:, :2] * CAMERA[2] / (CAMERA[2] - points[:, 2:])
 
 
 class _Picture:
-    """One picture in the making: its rays and what is known of every sample."""
+    """One picture while it is made: its rays, and what is known of every sample."""
 
     def __init__(self, factors: Factors, size: int, look: str, device: torch.device, samples: int) -> None:
         self.shape = shape = Shape(factors, device)
@@ -150,7 +151,7 @@ class _Picture:
         return (colour * (1.12 - 0.08 * (u * u + (v - 0.1).square()) + 0.10 * v)).clamp_(0, 1)
 
     def _cones(self) -> Tensor:
-        """How far each ray can go at least: blocks of CONE x CONE go on until one of them may meet something."""
+        """How far each ray can go at least: blocks of CONE x CONE rays go on until one of them may meet something."""
         widening = 1.05 * 0.5**0.5 * CONE * (2 * HALF_VIEW / self.side) / CAMERA[2]
         t = torch.full_like(self.block_rays[0], NEAR)
         for _ in range(CONE_STEPS):
@@ -160,21 +161,21 @@ class _Picture:
         return t.view(blocks, 1, blocks, 1).expand(-1, CONE, -1, CONE).reshape(-1)
 
     def _trace(self, start: Tensor) -> Tensor:
-        """Distances at which the rays meet the head, FAR for those that do not."""
+        """The distances at which the rays meet the head; FAR for those that do not."""
         met, under_way = torch.full_like(start, FAR), []
         for face, chosen in ((True, self.face), (False, ~self.face)):
             for ids in torch.nonzero(chosen & (start < FAR)).squeeze(1).split(TILE):
                 t = start[ids]
                 rays = (ids, t, torch.ones_like(t), torch.zeros_like(t))
                 under_way.append(self._march(met, rays, face, FIRST_STEPS))
-        if under_way:  # the few that graze something take long: they go on together
+        if under_way:  # The few rays that graze something take long; they go on together.
             rays = tuple(torch.cat(values) for values in zip(*under_way, strict=True))
             ids, t, last, _ = self._march(met, rays, True, LAST_STEPS)
             met[ids] = torch.where(last < 0.01, t, FAR)
         return met
 
     def _march(self, met: Tensor, rays: Rays, face: bool, steps: int) -> Rays:
-        """Goes on along rays, notes in `met` where they arrive, and returns those that are still under way.
+        """Goes on along rays, writes to `met` where they arrive, and returns those that are still on their way.
 
         Source: Hart 1996, "Sphere tracing".
         """
@@ -184,8 +185,8 @@ class _Picture:
             if not len(ids):
                 break
             distance = self.shape.distance(torch.addcmul(self.camera, ways, t), face)
-            # a ray that comes nearer at an angle may go further than the distance: as far as the last step's gain
-            # suggests; and each goes a little further, lest it creeps along what it grazes
+            # A ray that approaches at an angle may go further than the distance, as far as the gain of the last step
+            # suggests. Each ray goes a little further still, so that it does not creep along what it grazes.
             gain = (last - distance) / step
             step = distance / gain.clamp_(LEAST_GAIN, 1.1).masked_fill_(distance > last, LEAVING)
             t = t + step.add_(distance > TOUCH, alpha=CREEP)
@@ -201,7 +202,7 @@ class _Picture:
         points = torch.addcmul(self.camera, rays, self.depth[ids])
         surface = paint(self.shape, self.palette, points, face)
         normal = normals(self.shape, points, surface.distance, face)
-        # shadows are soft: one look per pixel, from the first of its samples
+        # Shadows are soft: one computation for each pixel is enough, at the first of its samples.
         pixels = ids // (self.side * self.samples) * self.size + ids % self.side // self.samples
         order = torch.arange(len(ids), device=ids.device)
         first = order.new_full((self.size**2,), len(ids)).scatter_reduce_(0, pixels, order, "amin")
@@ -223,14 +224,14 @@ class _Picture:
         labels = self.label.view(side, side)
         if self.samples == 2:
             a, b, c, d = (labels[i::2, j::2] for i in (0, 1) for j in (0, 1))
-            labels = torch.where((b == c) | (b == d), b, torch.where(c == d, c, a))  # what most samples show
+            labels = torch.where((b == c) | (b == d), b, torch.where(c == d, c, a))  # the label of most samples
         depth = -F.max_pool2d(-self.depth.view(1, side, side), self.samples)
         marks = _project(self.shape.to_camera(self.shape.landmarks()))
         marks = (marks * [1, -1] / HALF_VIEW + 1) * (self.size / 2)
         return image, labels, sketch, depth, torch.tensor(marks, dtype=torch.float32, device=image.device)
 
     def _edges(self, width: int) -> Tensor:
-        """Ink in [0, 1], (1, side, side): where drawn areas end, where depth jumps, where the surface bends sharply."""
+        """Draws ink in [0, 1], (1, side, side), where drawn areas end, depth jumps, or the surface bends sharply."""
         side = self.side
         line, depth, normal = self.line.view(side, side), self.depth.view(side, side), self.normal.view(3, side, side)
         ink = torch.zeros_like(depth)

@@ -1,8 +1,8 @@
 """The shape of one head as signed distances, in its own frame: negative inside, positive outside.
 
 x points to the person's left, y up, z out of the face; the eyes are near y = 0, the chin near y = -0.9. Almost every
-part is symmetric and reads |x|. A face is made as a sculptor would: ellipsoids blended into a skull, then lips, lids,
-brows and beard as offsets of its surface, so that they fit every skull.
+part is symmetric and reads |x|. A face is made as a sculptor would make it: ellipsoids are blended into a skull, and
+lips, lids, brows and beard are offsets of its surface, so that they fit every skull.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pspkit.data.heads.face import Face, Features
 from pspkit.data.heads.factors import Factors
 from pspkit.data.heads.hair import COVERS_EARS, STYLES, Ground
 
-PIVOT = np.array([0.0, -0.55, -0.12])  # where the head turns on the neck
-BODY_FOLLOWS = 0.35  # how much of the head's yaw the shoulders make
+PIVOT = np.array([0.0, -0.55, -0.12])  # the point around which the head turns on the neck
+BODY_FOLLOWS = 0.35  # share of the head's yaw by which the shoulders turn
 
 
 def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
-    """The matrix (3, 3) that turns the head's frame into the camera's; angles in degrees."""
+    """The matrix (3, 3) that turns the head's frame into the camera's; angles are in degrees."""
     (sy, cy), (sp, cp), (sr, cr) = (
         (math.sin(math.radians(a)), math.cos(math.radians(a))) for a in (yaw, -pitch, -roll)
     )
@@ -36,7 +36,7 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
 
 
 class Parts(NamedTuple):
-    """Distances to what a head is made of, each (K,)."""
+    """Distances to the parts of a head, each (K,)."""
 
     skin: Tensor
     hair: Tensor
@@ -50,7 +50,7 @@ class Parts(NamedTuple):
 
 
 class Shape:
-    """One head's numbers, and the distances that follow from them."""
+    """The numbers of one head, and the distances that follow from them."""
 
     def __init__(self, factors: Factors, device: torch.device) -> None:
         self.f = f = SimpleNamespace(**factors.identity.as_dict(0), **factors.scene.as_dict(0))
@@ -74,7 +74,7 @@ class Shape:
         self._inner.close(device)
 
     def to_camera(self, points: np.ndarray) -> np.ndarray:
-        """Points (N, 3) of the head's frame in the camera's."""
+        """Takes points (N, 3) from the head's frame to the camera's."""
         return (points - PIVOT) @ self.rotation.T + PIVOT
 
     def landmarks(self) -> np.ndarray:
@@ -87,14 +87,14 @@ class Shape:
         return np.array([*eyes, [0, f.nose_height, tip_z], *corners])
 
     def distance(self, points: Tensor, face: bool) -> Tensor:
-        """Distance (K,) to the nearest part, at points (3, K); without the fine parts where `face` is not asked for."""
+        """Distance (K,) from points (3, K) to the nearest part; without `face`, fine parts are left out."""
         near, *parts = (part for part in self.parts(points, face)[0] if part is not None)
         for part in parts:
             near = torch.minimum(near, part)
         return near
 
     def parts(self, points: Tensor, face: bool) -> tuple[Parts, dict[str, Tensor], Features | None]:
-        """Distances to all parts, to some regions the painter asks for, and to the features where `face` is."""
+        """Distances to all parts, to regions that the painter needs, and with `face` to the features."""
         v = self._outer.values(points)
         skull, ears, neck = self._skull(v), self._ears(v), v[self._neck]
         hair, tie = self._hair(Ground(skull, points, v))
@@ -143,10 +143,10 @@ class Shape:
 
     def _declare_ears(self, solids: Solids):
         f = self.f
-        covered = f.hair_style in COVERS_EARS  # then they lie close to the head
+        covered = f.hair_style in COVERS_EARS  # Then the ears lie close to the head.
         lean, size, off = (0.1, 0.8 * f.ear_size, -0.06) if covered else (0.15 + 0.5 * f.ear_angle, f.ear_size, 0.02)
         x, z = AX - (0.80 * f.head_width + off) * ONE, Z + 0.02 * ONE
-        frame = (x + lean * z, Y + 0.08 * ONE, z - lean * x)  # their plane opens to the front
+        frame = (x + lean * z, Y + 0.08 * ONE, z - lean * x)  # Their plane opens to the front.
         shell = solids.ellipsoid(frame, (0, 0, -0.07), (0.075, 0.21 * size, 0.15 * size))
         bowl = solids.ellipsoid(frame, (0.075, 0.02, -0.05), (0.06, 0.13 * size, 0.085 * size))
         return lambda v: smooth_max(v[shell], -v[bowl], 0.03)
@@ -164,7 +164,9 @@ class Shape:
         chin = solids.ellipsoid((AX, Y), (0, mouth - 0.22), (0.24, 0.26))
         cheek, outer = solids.form(Y - (mouth + 0.10) * ONE), solids.form(0.9 * (AX - 0.36 * ONE))
         back, top = solids.form(-0.14 * ONE - Z - 0.25 * Y), solids.form(Y - 0.05 * ONE)
-        widest = 0.48 * f.head_width if f.hair_style in COVERS_EARS else 2.0  # no sideburns that come through long hair
+        widest = (
+            0.48 * f.head_width if f.hair_style in COVERS_EARS else 2.0
+        )  # no sideburns that would show through long hair
         side = solids.form(AX - widest * ONE)
         strands = solids.form(34 * X + 5 * Y)
         depth = 0.05 + (0.12 if f.beard == "full" else 0.05) * f.beard_length
@@ -209,7 +211,9 @@ class Shape:
 
         def combine(v: list[Tensor]) -> Tensor:
             rim = length(outline(v), v[depth]) - 0.024
-            return 0.7 * torch.minimum(torch.minimum(rim, v[bridge]), v[arm])  # thin: rays must not leap over it
+            return 0.7 * torch.minimum(
+                torch.minimum(rim, v[bridge]), v[arm]
+            )  # It is thin, and rays must not leap over it.
 
         return combine
 

@@ -1,4 +1,4 @@
-"""The tasks of pSp: what goes in, what should come out, and how a pair of both is made.
+"""The tasks of pSp: what goes in, what should come out, and how pairs of both are made.
 
 Source: Richardson et al. 2021, section 4.
 """

@@ -1,4 +1,4 @@
-"""Source and target pairs of a task, the same ones for the same seed, epoch and index."""
+"""Pairs of source and target for a task; the same seed, epoch and index give the same pair."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,19 +22,19 @@ ITEM_KEYS = {"picture": "image", "sketch": "sketch", "labels": "labels"}
 class PairDataset(Dataset):
     """Pairs ready for training: source float32 (input_nc, size, size), target float32 (3, target_size, target_size).
 
-    Targets and sources that are pictures are in [-1, 1].
+    Targets, and sources that are pictures, are in [-1, 1].
 
-    In training a pair is a function of (seed, epoch, index) alone: no matter how many workers load it, or whether the
-    run was resumed. In validation it is a function of the index: no flips, and the options take turns.
+    In training, a pair depends only on (seed, epoch, index), no matter how many workers load it, or whether the run was
+    resumed. In validation it depends only on the index: nothing is flipped, and the options take turns.
 
     Args:
         task: a key of `TASKS`.
-        recipe: the task's, for this sort of data.
-        size: the sources' side, pixels.
+        recipe: the recipe of the task for this kind of data.
+        size: side of the sources, pixels.
         training: whether flips and options are random.
-        seed: not negative.
-        target_size: the targets' side; that of the sources unless given.
-        fit: as `to_square`, of pictures that are none.
+        seed: seed of these, not negative.
+        target_size: side of the targets; that of the sources unless given.
+        fit: how pictures become square, as `to_square` takes it.
     """
 
     def __init__(
@@ -53,21 +53,21 @@ class PairDataset(Dataset):
         self.target_size = target_size or size
         self._epoch = torch.zeros(
             (), dtype=torch.int64, device="cpu"
-        ).share_memory_()  # loader processes that live on see it change
+        ).share_memory_()  # shared, so that loader processes see it change
 
     def set_epoch(self, epoch: int) -> None:
         """Moves on to other random choices; call it before each epoch."""
         self._epoch.fill_(epoch)
 
     def pictures(self, index: int) -> tuple[Picture, Picture]:
-        """The source and target pictures that the pair of this index is made from; torch's generator is seeded."""
+        """Returns the pictures from which source and target of a pair are made; torch's generator is seeded."""
         raise NotImplementedError
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         if not 0 <= index < len(self):
             raise IndexError(index)
         with torch.random.fork_rng(devices=[]):
-            # Not torch.manual_seed: it would also reseed the accelerator, behind the training loop's back.
+            # Not torch.manual_seed, which would also change the seed of the accelerator that the training uses.
             torch.default_generator.manual_seed(self._seed(index))
             source, target = self.pictures(index)
             source, target = self._geometry(source, target)
@@ -94,15 +94,16 @@ class HeadPairs(PairDataset):
     """Pairs of a task made from rendered heads.
 
     Args:
-        items: the heads: each a mapping with `image` (3, S, S), uint8 or float in [-1, 1], and, where the task asks
-            for them, `labels` (S, S) uint8, `sketch` (1, S, S) in [0, 1], `front_view` and `toon` like `image`.
+        items: the heads. Each is a mapping with `image` (3, S, S), uint8 or float in [-1, 1], and with what the task
+            needs of `labels` (S, S) uint8, `sketch` (1, S, S) in [0, 1], and `front_view` and `toon`, both like
+            `image`.
         task: a key of `TASKS`.
-        size: the pairs' side, pixels.
+        size: side of the pairs, pixels.
         training: whether flips and options are random.
-        seed: not negative.
+        seed: seed of these, not negative.
 
     Raises:
-        PspkitError: an unknown task; on access, a head without what the task needs.
+        PspkitError: the task is unknown; or, on access, a head lacks what the task needs.
     """
 
     def __init__(
@@ -121,31 +122,31 @@ class HeadPairs(PairDataset):
         return len(self.items)
 
     def pictures(self, index: int) -> tuple[Picture, Picture]:
-        """The rendered source and target of one head."""
+        """Returns the rendered source and target of a head."""
         item = self.items[index]
         keys = ITEM_KEYS[self.task.source], picture_key(self.recipe.target)
         for key in keys:
             if key not in item:
-                raise PspkitError(f"heads: item {index} has no {key!r}, which {self.task_name} needs. Render it too.")
+                raise PspkitError(f"heads: item {index} has no {key!r}, which {self.task_name} needs. Render it, too.")
         return to_picture(item[keys[0]], self.task.source), to_picture(item[keys[1]])
 
 
 class FacePairs(PairDataset):
     """Pairs of a task made from drawn faces. Each has a third part, the codes (n_styles, style_dim) of the target.
 
-    There are no codes where source and target are mirrored apart: a mirrored face is another one.
+    If source and target are mirrored independently, there are no codes: a mirrored face has others.
 
     Args:
-        items: the faces: each a mapping with `image` (3, S, S), uint8, `codes` (n_styles, style_dim) and, where they
+        items: the faces. Each is a mapping with `image` (3, S, S), uint8, `codes` (n_styles, style_dim) and, if they
             were made before, `labels` (S, S) uint8.
         task: a key of `TASKS`.
-        size: the sources' side, pixels.
-        training: whether the camera's faults, flips and options are random; there are no faults otherwise.
-        seed: not negative.
-        target_size: the targets' side; that of the sources unless given.
+        size: side of the sources, pixels.
+        training: whether faults of a camera, flips and options are random; otherwise there are no faults.
+        seed: seed of these, not negative.
+        target_size: side of the targets; that of the sources unless given.
 
     Raises:
-        PspkitError: an unknown task; on access, a source that cannot be made from a photograph.
+        PspkitError: the task is unknown; or, on access, its source cannot be made from a photograph.
     """
 
     def __init__(
@@ -169,7 +170,7 @@ class FacePairs(PairDataset):
         return pair if self.recipe.flip == "apart" else (*pair, self.items[index]["codes"])
 
     def pictures(self, index: int) -> tuple[Picture, Picture]:
-        """The source, with a camera's faults, and the target of one face."""
+        """Returns the source of a face, with the faults of a camera, and its target."""
         item = self.items[index]
         target = source = to_picture(item["image"])
         if self.task.source in item:

@@ -1,4 +1,4 @@
-"""The table of tasks. What training, inference, widgets and notebooks know of a task stands in its entry."""
+"""The table of tasks. All that training, inference, widgets and notebooks know about a task is in its entry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -29,25 +29,26 @@ from pspkit.data.tasks.transforms import (
 from pspkit.errors import PspkitError, check_choice, check_registered
 from pspkit.losses.terms import LossWeights
 
-# The heads' W+ is small, and a turned head lies far out in it: under the paper's w-norm all heads look ahead.
+# W+ of the heads is small, and turned heads lie far from its average: with the paper's w-norm all heads look ahead.
 HEADS = LossWeights(w_norm=0)
-# Of a drawn face the codes are known: they take the place of the w-norm, which only keeps codes near to real ones.
-# Their weight is small, for many codes of W+ give nearly the same picture.
+# The codes of a drawn face are known. They take the place of the w-norm, which only keeps codes close to real ones.
+# Their weight is small, because many codes of W+ give nearly the same picture.
 FACES = LossWeights(identity=0.5, w_norm=0, codes=0.1)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a task does with one sort of data: a person's own folders, rendered heads, or drawn faces.
+    """What a task does with one kind of data: the user's folders, rendered heads, or drawn faces.
 
     Attributes:
-        losses: their weights.
-        target: "own" (the source picture itself), "partner" (the picture that belongs to a map or sketch),
-            "front_view" or "toon" (the head rendered so).
-        flip: "never"; "together", source and target alike; or "apart", each by its own coin. Training only.
-        options: what `make_source` is given besides the picture, where the task has an option: one of them, drawn at
-            random in training, in turn in validation.
-        faults: a camera's, which the source of a drawn face shows in training, and the target does not.
+        losses: the weights of the losses.
+        target: "own" (the source picture itself), "partner" (the picture that belongs to a map or sketch), or
+            "front_view" or "toon" (the head, rendered in this way).
+        flip: what is mirrored at random in training: "never" anything, source and target "together", or each of them
+            "apart" from the other.
+        options: if the task has an option, its values for `make_source`: a random one in training, and each in turn in
+            validation.
+        faults: the faults of a camera that the source of a drawn face has in training, and the target has not.
     """
 
     losses: LossWeights = field(default_factory=LossWeights)
@@ -59,26 +60,27 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Task:
-    """One task: what goes in, what should come out, what counts. `register_task` makes one of your own known.
+    """One task: what goes in, what should come out, and what counts. `register_task` adds one of your own.
 
     Attributes:
-        title: for headings and lists.
+        title: what headings and lists call it.
         invents: what the network has to make up.
-        folders: with a person's own pictures, as the reference does it.
-        heads: with rendered heads, where every pair is exact.
-        faces: with faces that a decoder draws, whose codes are known; none is mirrored but for `flip="apart"`.
-        source: the kind of picture it starts from: "picture", "sketch" or "labels".
-        input_nc: channels the encoder takes.
+        folders: the recipe for the user's pictures, as in the reference.
+        heads: the recipe for rendered heads, whose pairs are all exact.
+        faces: the recipe for faces that a decoder draws, and whose codes are known. They are mirrored only with
+            `flip="apart"`.
+        source: the kind of picture from which it starts: "picture", "sketch" or "labels".
+        input_nc: channels that the encoder takes.
         make_source: from a picture of that kind, and an option if the task has one, to the encoder's input, float32
             (input_nc, H, W).
         show_source: from inputs (N, input_nc, H, W) to RGB pictures (N, 3, H, W) in [-1, 1].
-        legend: from inputs as above, and a side, to a picture (3, side, side) that explains the colours they are shown
-            in; None where they need none.
-        option: the name of what a user may choose at inference ("factor", "mask"); empty where nothing is.
-        default: the option where the user chooses none.
-        decoder: the look of the decoder's pictures: "plain", or "toon" where the source's world is not the target's.
-        from_photograph: makes a source of this kind from a photograph (3, H, W), uint8 or float in [0, 1]; None where
-            the source is a photograph, or none can be made.
+        legend: from such inputs and a side to a picture (3, side, side) that explains the colours in which they are
+            shown; None if they need none.
+        option: the name of what the user may choose at inference ("factor", "mask"); empty if there is no choice.
+        default: the option if the user chooses none.
+        decoder: the look of the decoder's pictures: "plain"; or "toon", if source and target look different.
+        from_photograph: makes a source of this kind from a photograph (3, H, W), uint8 or float in [0, 1]; None if the
+            source is a photograph, or cannot be made from one.
     """
 
     title: str
@@ -99,28 +101,28 @@ class Task:
     def inference_source(
         self, picture: Image.Image | Tensor, size: int, option: Any = None, fit: str | None = None
     ) -> Tensor:
-        """Prepares one picture for the encoder; nothing in it is random unless a mask is asked for by name.
+        """Prepares one picture for the encoder. Nothing is random, unless a mask is asked for by name.
 
         Args:
             picture: a PIL image, or a tensor as `pspkit.data.pictures.to_picture` takes it.
-            size: the encoder's input side.
-            option: the factor or mask, where the task has one.
-            fit: as `to_square`, of pictures that are none.
+            size: side of the encoder's input, pixels.
+            option: the factor or mask, if the task has one.
+            fit: how a picture becomes square, as `to_square` takes it.
 
         Returns:
             float32 (input_nc, size, size).
 
         Raises:
-            PspkitError: the picture is not of the task's kind, or the option is none.
+            PspkitError: the picture is not of the task's kind, or there is no such option.
         """
         if option is not None and not self.option:
-            raise PspkitError(f"option: got {option!r}, but nothing can be chosen for {self.title!r}. Leave it out.")
+            raise PspkitError(f"option: got {option!r}, but {self.title!r} has no option. Leave it out.")
         chosen = (self.default if option is None else option,) if self.option else ()
         square = to_square(to_picture(picture, self.source), fit)
         return self.make_source(v2.functional.resize(square, [size, size]), *chosen)
 
     def source_of(self, photograph: Picture) -> Picture:
-        """The source that the task starts from, made from a photograph; raises as `check_from_photograph`.
+        """Makes the source of the task from a photograph; raises as `check_from_photograph` does.
 
         Args:
             photograph: (3, H, W), uint8 or float in [0, 1].
@@ -132,14 +134,14 @@ class Task:
         """Refuses a task whose source is not made from a photograph.
 
         Raises:
-            PspkitError: it starts from the photograph itself, or nothing is known that makes its source.
+            PspkitError: the task starts from the photograph itself, or its source cannot be made from one.
         """
         if not self.from_photograph:
-            start = "a picture itself" if self.source == "picture" else f"a {self.source} that nothing here makes"
+            start = "a picture itself" if self.source == "picture" else f"a {self.source} that pspkit cannot make"
             raise PspkitError(f"from_photograph: {self.title!r} starts from {start}. Leave the option out.")
 
 
-# No frontal pictures exist of photographs: identity leads, and the mirrored target teaches the average of both sides.
+# There are no frontal pictures for photographs. Identity leads, and mirrored targets teach the average of both sides.
 FRONTALIZE = LossWeights(lpips=0.08, l2=0.001, identity=1, w_norm=0.005, lpips_crop=0.8, l2_crop=0.01)
 
 ENCODE = Task(
@@ -190,8 +192,8 @@ TASKS = {
         option="factor",
         default=1,
         folders=Recipe(options=(1, 2, 4, 8, 16, 32)),
-        heads=Recipe(HEADS, options=(1, 2, 4, 8)),  # 64 px leave 8 at the last
-        faces=Recipe(FACES, options=(1, 2, 4, 8, 16), faults=CAMERA),  # and 128 px as well
+        heads=Recipe(HEADS, options=(1, 2, 4, 8)),  # The last one leaves 8 of 64 px.
+        faces=Recipe(FACES, options=(1, 2, 4, 8, 16), faults=CAMERA),  # The last one leaves 8 of 128 px.
     ),
     "colorize": Task(
         title="Colourise",
@@ -226,30 +228,30 @@ OURS = frozenset(TASKS)
 
 
 def register_task(name: str, task: Task) -> Task:
-    """Makes a task known under a name, for training, for translating, and for folders of one's own.
+    """Adds a task under a name, for training, for translating, and for the user's folders.
 
     Args:
-        name: what `Run(task=...)` and `translate(task=...)` call it.
-        task: what goes in and what should come out.
+        name: the name for `Run(task=...)` and `translate(task=...)`.
+        task: the task.
 
     Returns:
         The task.
 
     Raises:
-        PspkitError: the name is that of another task, or the task's kind of source is none.
+        PspkitError: pspkit has a task of this name, or there is no such kind of source.
     """
     if name in OURS:
-        raise PspkitError(f"{name}: is a task of the paper already. Choose another name.")
+        raise PspkitError(f"name: {name!r} is a task of pspkit already. Choose another name.")
     check_choice("source", task.source, ("picture", "sketch", "labels"))
     TASKS[name] = task
     return task
 
 
 def get_task(name: str) -> Task:
-    """The task of this name.
+    """Returns the task of this name.
 
     Raises:
-        UnregisteredError: there is none; names those there are.
+        UnregisteredError: there is none; lists the names of those that there are.
     """
     check_registered("task", name, TASKS)
     return TASKS[name]

@@ -1,6 +1,6 @@
-"""What the tasks do to a picture before the network sees it, and how its source is shown to people.
+"""What the tasks do to a picture before the network sees it, and how sources are shown to people.
 
-Random choices come from torch's generator, so that one seed governs them all.
+Random choices come from torch's generator, so that one seed determines them all.
 """
 
 from typing import Any
@@ -21,17 +21,17 @@ MASKS = ("rectangles", "strokes", "half")
 
 
 class ToOneHot(v2.Transform):
-    """A label map as one 0/1 channel per class, so that no class number is read as a quantity.
+    """Turns a label map into one channel of 0 and 1 for each class, so that no class number is read as a quantity.
 
         x[c, i, j] = 1 if labels[i, j] = c else 0
 
-    Takes `LabelMap`s or plain tensors of whole numbers (..., H, W); gives float32 (..., n_classes, H, W).
+    It takes `LabelMap`s or plain tensors of whole numbers (..., H, W), and returns float32 (..., n_classes, H, W).
 
     Args:
-        n_classes: how many classes there are; 19 in CelebAMask-HQ.
+        n_classes: number of classes; 19 in CelebAMask-HQ.
 
     Raises:
-        PspkitError: a class number outside the range.
+        PspkitError: a class number is outside the range.
 
     Source: Richardson et al. 2021, section 4.3.
     """
@@ -41,27 +41,27 @@ class ToOneHot(v2.Transform):
         self.n_classes = n_classes
 
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
-        """One label map; transforms v2 call this for each map they are given."""
+        """Turns one label map; transforms v2 call this for each map that they are given."""
         labels = inpt.as_subclass(Tensor)
         check_labels("labels", labels, self.n_classes)
-        # functional.one_hot would pass through eight bytes a channel and pixel.
+        # functional.one_hot would need eight bytes for each channel and pixel.
         numbers = torch.arange(self.n_classes, device=labels.device)[:, None, None]
         return (labels.unsqueeze(-3) == numbers).float()
 
 
 def to_square(picture: Tensor, fit: str | None) -> Tensor:
-    """Brings a picture, sketch or label map to a square by name.
+    """Makes a picture, sketch or label map square in the given way.
 
     Args:
         picture: a tv_tensor (C, H, W), or a `LabelMap` (H, W).
-        fit: "pad" adds black (white to a sketch, background to a label map) on both sides; "crop" keeps the middle;
-            "stretch", or None, leaves it to the resize that follows.
+        fit: "pad" adds black on both sides, or white to a sketch, or background to a label map; "crop" keeps the
+            middle; "stretch", or None, changes nothing, and the resizing that follows stretches it.
 
     Returns:
-        The same kind of tensor.
+        A tensor of the same kind.
 
     Raises:
-        PspkitError: no such way.
+        PspkitError: there is no such way.
     """
     check_choice("fit", fit, (None, *FITS))
     height, width = picture.shape[-2:]
@@ -77,9 +77,9 @@ def to_square(picture: Tensor, fit: str | None) -> Tensor:
 
 
 def from_square(pictures: Tensor, height: int, width: int, fit: str | None) -> Tensor:
-    """Undoes `to_square` on answers (..., S, S): (..., h, w) of the source's shape, the longer side S.
+    """Undoes `to_square` on outputs (..., S, S): (..., h, w) with the proportions of the source and the longer side S.
 
-    What "crop" left away stays away. Without a `fit` they stay square.
+    What "crop" cut off stays cut off. Without a `fit` the outputs stay square.
     """
     side, longer = pictures.shape[-1], max(height, width)
     size = [max(1, round(side * length / longer)) for length in (height, width)]
@@ -89,28 +89,28 @@ def from_square(pictures: Tensor, height: int, width: int, fit: str | None) -> T
 
 
 def to_unit(image: Tensor) -> Tensor:
-    """An image, uint8 or float in [0, 1], as a plain float32 tensor in [0, 1]."""
+    """Turns an image, uint8 or float in [0, 1], into a plain float32 tensor in [0, 1]."""
     return functional.to_dtype(image, torch.float32, scale=True).as_subclass(Tensor)
 
 
 def normalise(image: Tensor) -> Tensor:
-    """An image (C, H, W), uint8 or float in [0, 1], as float32 in [-1, 1]."""
+    """Turns an image (C, H, W), uint8 or float in [0, 1], into float32 in [-1, 1]."""
     half = [0.5] * image.shape[-3]
     return functional.normalize(to_unit(image), half, half)
 
 
 def bicubic_down(image: Tensor, factor: int) -> Tensor:
-    """Makes an image smaller by a whole factor, anti-aliased; factor 1 leaves it alone.
+    """Makes an image smaller by a whole factor, with antialiasing. The factor 1 changes nothing.
 
     Args:
         image: float (C, H, W) in [0, 1].
-        factor: from 1 to the image's side.
+        factor: a whole number from 1 to the side of the image.
 
     Returns:
-        float (C, H // factor, W // factor), clamped and rounded to 8 bits where the factor is above 1.
+        float (C, H // factor, W // factor), clamped and rounded to 8 bits if the factor is above 1.
 
     Raises:
-        PspkitError: another factor.
+        PspkitError: the factor is another.
     """
     side = min(image.shape[-2:])
     if not isinstance(factor, int) or not 1 <= factor <= side:
@@ -123,7 +123,7 @@ def bicubic_down(image: Tensor, factor: int) -> Tensor:
 
 
 def low_resolution(image: Tensor, factor: int) -> Tensor:
-    """An image (C, H, W) made smaller and brought back bilinearly to its size, float32 in [-1, 1].
+    """Makes an image (C, H, W) smaller, and brings it back to its size bilinearly: float32 in [-1, 1].
 
     Source: Richardson et al. 2021, section 4.4 and appendix.
     """
@@ -132,23 +132,23 @@ def low_resolution(image: Tensor, factor: int) -> Tensor:
 
 
 def grey(image: Tensor) -> Tensor:
-    """An image (3, H, W) as three equal channels of its luma, float32 in [-1, 1]."""
+    """Turns an image (3, H, W) into three equal channels of its luma, float32 in [-1, 1]."""
     return normalise(functional.rgb_to_grayscale(to_unit(image), num_output_channels=3))
 
 
 def hide(image: Tensor, mask: Image.Image | Tensor | str | None) -> Tensor:
-    """An image with a part taken away, and the mask beside it.
+    """Takes a part of an image away, and adds the mask as a channel.
 
     Args:
         image: uint8 or float in [0, 1], (3, H, W).
-        mask: what is missing: a name of `MASKS` to draw one, a PIL image (white is missing), or a tensor (H, W) or
-            (1, H, W) of 0 and 1 (missing).
+        mask: marks the missing part: a name of `MASKS` draws a mask, in a PIL image white is missing, and in a tensor
+            (H, W) or (1, H, W) of 0 and 1 it is 1.
 
     Returns:
-        float32 (4, H, W): the image in [-1, 1], 0 where it is missing, and the mask of 0 and 1.
+        float32 (4, H, W): the image in [-1, 1], which is 0 in the missing part, and the mask of 0 and 1.
 
     Raises:
-        PspkitError: no mask, or something that is none.
+        PspkitError: there is no mask, or it is of another kind.
     """
     size = image.shape[-2:]
     if isinstance(mask, str):
@@ -158,8 +158,8 @@ def hide(image: Tensor, mask: Image.Image | Tensor | str | None) -> Tensor:
     if not isinstance(mask, Tensor) or mask.ndim not in (2, 3) or mask.shape[:-2] not in ((), (1,)):
         came = f"a tensor of shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else f"{mask!r}"
         raise PspkitError(
-            f"mask: got {came}, needs a picture whose white is what is missing, a tensor (H, W) of 0 and 1, or one of"
-            f" {', '.join(map(repr, MASKS))}."
+            f"mask: got {came}, needs a picture that is white where parts are missing, a tensor (H, W) of 0 and 1, or"
+            f" one of {', '.join(map(repr, MASKS))}."
         )
     mask = tv_tensors.Image(mask.reshape(1, *mask.shape[-2:]).float())
     mask = functional.resize(mask, list(size), InterpolationMode.NEAREST_EXACT).as_subclass(Tensor)
@@ -167,14 +167,14 @@ def hide(image: Tensor, mask: Image.Image | Tensor | str | None) -> Tensor:
 
 
 def draw_mask(kind: str, size: tuple[int, int]) -> Tensor:
-    """Draws a mask at random: float (H, W), 1 where the picture is missing.
+    """Draws a random mask: float (H, W), 1 where the picture is missing.
 
     Args:
-        kind: "rectangles", "strokes" (of a broad pen) or "half" (one side of the picture).
+        kind: "rectangles", "strokes" (of a broad pen) or "half" (one half of the picture).
         size: height and width.
 
     Raises:
-        PspkitError: an unknown kind.
+        PspkitError: the kind is unknown.
     """
     check_choice("mask", kind, MASKS)
     height, width = size
@@ -204,27 +204,27 @@ def _whole(low: int, high: int) -> int:
 
 
 def show_picture(source: Tensor) -> Tensor:
-    """RGB sources (N, 3, H, W) in [-1, 1] as they are."""
+    """Shows RGB sources (N, 3, H, W) in [-1, 1] unchanged."""
     return source
 
 
 def show_sketch(source: Tensor) -> Tensor:
-    """Sketches (N, 1, H, W) in [0, 1] as grey pictures (N, 3, H, W) in [-1, 1]."""
+    """Shows sketches (N, 1, H, W) in [0, 1] as grey pictures (N, 3, H, W) in [-1, 1]."""
     return (source * 2 - 1).expand(-1, 3, -1, -1)
 
 
 def show_labels(source: Tensor) -> Tensor:
-    """One-hot label maps (N, 19, H, W) in the colours of `pspkit.data.labels`, (N, 3, H, W) in [-1, 1]."""
+    """Shows one-hot label maps (N, 19, H, W) in the colours of `pspkit.data.labels`: (N, 3, H, W) in [-1, 1]."""
     colours = palette().to(source.device)[source.argmax(1)].movedim(-1, 1)
     return normalise(colours)
 
 
 def label_legend(source: Tensor, side: int) -> Tensor:
-    """The colours, numbers and names of the classes in one-hot label maps (N, 19, H, W), as a picture in [-1, 1].
+    """Draws the colours, numbers and names of the classes in one-hot label maps as a picture in [-1, 1].
 
     Args:
-        source: the maps.
-        side: of the picture, pixels; 256 is the least at which all 19 can be read.
+        source: the maps (N, 19, H, W).
+        side: side of the picture, pixels. All 19 classes can be read from 256 on.
 
     Returns:
         float32 (3, side, side).
@@ -243,7 +243,7 @@ def label_legend(source: Tensor, side: int) -> Tensor:
 
 
 def show_masked(source: Tensor) -> Tensor:
-    """Pictures with a mask (N, 4, H, W) as pictures (N, 3, H, W) in [-1, 1], hatched where they are missing."""
+    """Shows pictures with a mask (N, 4, H, W) as pictures (N, 3, H, W) in [-1, 1], hatched where they are missing."""
     picture, mask = source[:, :3], source[:, 3:]
     rows, columns = (torch.arange(length, device=source.device) for length in source.shape[-2:])
     period = max(4, source.shape[-1] // 16)

@@ -11,6 +11,7 @@ from pspkit.inference.directions.files import (
     load_direction,
     load_directions,
     save_directions,
+    split_direction,
 )
 from pspkit.inference.directions.heads import CONTRASTS, Contrast, find_direction
 
@@ -23,4 +24,5 @@ __all__ = [
     "load_direction",
     "load_directions",
     "save_directions",
+    "split_direction",
 ]

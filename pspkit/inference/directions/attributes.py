@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pspkit.data.alignment.landmarks import load_face_landmarks
 from pspkit.data.faces.augment import LUMA
 from pspkit.data.labels import LABELS
 from pspkit.device import native_precision
 from pspkit.losses.identity import FACE_BOX, IdentityLoss
-from pspkit.models.face_age import load_face_age
-from pspkit.models.face_parser import load_face_parser
+from pspkit.models.faces.age import load_face_age
+from pspkit.models.faces.landmarks import load_face_landmarks
+from pspkit.models.faces.parser import load_face_parser
 from pspkit.models.mobile_facenet import load_mobile_facenet
 
 SIDE = 256  # of the pictures that are measured, pixels

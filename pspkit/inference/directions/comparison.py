@@ -14,8 +14,8 @@ from torch import Tensor
 from pspkit.inference.directions.attributes import ATTRIBUTES, BATCH, FaceMeter
 from pspkit.inference.directions.faces import GROUPS, Faces, Pencil, spread, try_people
 from pspkit.inference.edit import draw_quickly
-from pspkit.inference.facenet import load_facenet
 from pspkit.losses.identity import IdentityLoss
+from pspkit.models.faces.facenet import load_facenet
 from pspkit.models.mobile_stylegan import MobileStyleGAN
 
 PEOPLE, SEED = 8, 40_000  # on whom directions are compared; no direction was found on them

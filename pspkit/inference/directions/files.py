@@ -46,6 +46,15 @@ def load_directions(path: str | Path = HEAD_DIRECTIONS) -> dict[str, Tensor]:
     return {name: content[name] for name in (*known, *sorted(content.keys() - set(ORDER)))}
 
 
+def split_direction(direction: str | Path) -> tuple[str, str]:
+    """A direction that may be `FILE:NAME`, as file and name; the name is empty where there is none."""
+    text = str(direction)
+    if not Path(text).exists() and Path(text.rpartition(":")[0]).is_file():
+        file, _, name = text.rpartition(":")
+        return file, name
+    return text, ""
+
+
 def load_direction(
     direction: str | Path, decoder: AnyDecoder, domain: str = "faces", remarks: list[str] | None = None
 ) -> Tensor:
@@ -68,9 +77,7 @@ def load_direction(
         PspkitError: no such direction or file.
         CheckpointError: the file cannot be read, holds several and none is named, or one of another decoder's codes.
     """
-    file, name = str(direction), ""
-    if not Path(file).exists() and Path(file.rpartition(":")[0]).is_file():
-        file, _, name = file.rpartition(":")
+    file, name = split_direction(direction)
     if Path(file).exists():
         ways, _ = read_arrays(file, name)
         if not name and len(ways) == 1:

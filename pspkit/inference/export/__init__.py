@@ -1,8 +1,9 @@
-"""Trained models as ONNX files, for programs that have no PyTorch; and measured against PyTorch.
+"""Trained models as ONNX files, for programs that have no PyTorch, or as programs of `torch.export`; and measured.
 
     example inputs ─ graph (float32) ─ precision ─ file ─ comparison with PyTorch
 
-`pspkit export` makes such a file, `pspkit.inference.runtime` runs one.
+`pspkit export` makes such a file, `pspkit.inference.runtime` runs one. A program of `torch.export` needs PyTorch, but
+not pspkit.
 """
 
 from collections.abc import Mapping
@@ -12,13 +13,15 @@ import torch
 
 from pspkit.errors import PspkitError, check_choice
 from pspkit.inference.export.examples import example_sources
-from pspkit.inference.export.graph import to_onnx, write_graph
+from pspkit.inference.export.graph import to_onnx, to_program, write_graph, write_program
 from pspkit.inference.export.parts import PARTS, PartModule, frozen, preview_side
 from pspkit.inference.export.precision import PRECISIONS, in_precision
 from pspkit.inference.export.verdict import Verdict, compare
+from pspkit.inference.runtime import open_program, open_session
 from pspkit.losses.identity import IdentityLoss
 from pspkit.psp import PSP
 
+FORMATS = {"onnx": ".onnx", "torch": ".pt2"}  # and how their files' names end
 EXAMPLES = 16  # inputs that calibrate and compare
 
 
@@ -26,6 +29,7 @@ def export(
     psp: PSP,
     out: str | Path,
     *,
+    to: str = "onnx",
     part: str = "psp",
     precision: str = "float32",
     batch: int | None = None,
@@ -34,14 +38,15 @@ def export(
     licence: str = "that of the model it was made from",
     identity: IdentityLoss | None = None,
 ) -> Verdict:
-    """Writes a model, or a part of it, as an ONNX file, and compares what onnxruntime makes of it with PyTorch.
+    """Writes a model, or a part of it, as a file that needs no pspkit, runs that, and compares both.
 
     Args:
         psp: in evaluation mode, on the CPU; it stays as it is.
         out: the file, replaced where it is there.
+        to: a key of `FORMATS`: "onnx", for onnxruntime, or "torch", for `torch.export.load`.
         part: a key of `PARTS`.
-        precision: one of `PRECISIONS`. "float16" stores the weights in half their size and computes in float32.
-            "int8" computes convolutions in whole numbers whose ranges the examples set.
+        precision: one of `PRECISIONS`; only "float32" for "torch". "float16" stores the weights in half their size and
+            computes in float32. "int8" computes convolutions in whole numbers whose ranges the examples set.
         batch: how many inputs the file takes at once; any number unless given.
         task: what the model was trained for, a key of `TASKS`.
         domain: a key of `DOMAINS`: where example inputs come from.
@@ -52,12 +57,13 @@ def export(
         What the comparison found.
 
     Raises:
-        PspkitError: no such part or precision, a decoder without preview, no example inputs for int8, a package of
-            the extra `export` is missing, or the file does not give what PyTorch gives.
+        PspkitError: no such format, part or precision, a decoder without preview, no example inputs for int8, a
+            package of the extra `export` is missing, or the file does not give what PyTorch gives.
         CheckpointError: the file could not be written.
     """
+    check_choice("to", to, tuple(FORMATS))
     check_choice("part", part, tuple(PARTS))
-    check_choice("precision", precision, PRECISIONS)
+    check_choice("precision", precision, PRECISIONS if to == "onnx" else ("float32",))
     if batch is not None and batch < 1:
         raise PspkitError(f"batch: got {batch}, needs at least 1.")
     if part == "preview" and preview_side(psp) is None:
@@ -66,10 +72,15 @@ def export(
     found = PARTS[part]
     with torch.no_grad():
         inputs = sources if found.takes == "x" else psp.encode(sources)
-    model = to_onnx(PartModule(frozen(psp), found.run), inputs, found.takes, found.gives, batch)
-    model = in_precision(model, precision, inputs)
-    write_graph(Path(out), model, _facts(psp, part, precision, task, domain, licence))
-    return compare(psp, part, Path(out), inputs, batch, losses=precision != "float32", identity=identity)
+    module, facts = PartModule(frozen(psp), found.run), _facts(psp, part, precision, task, domain, licence)
+    if to == "torch":
+        write_program(Path(out), to_program(module, inputs, batch), facts)
+        run = open_program(out)
+    else:
+        model = to_onnx(module, inputs, found.takes, found.gives, batch)
+        write_graph(Path(out), in_precision(model, precision, inputs), facts)
+        run = open_session(out)
+    return compare(psp, part, Path(out), run, inputs, batch, losses=precision != "float32", identity=identity)
 
 
 def _facts(psp: PSP, part: str, precision: str, task: str, domain: str, licence: str) -> Mapping[str, str]:
@@ -86,4 +97,4 @@ def _facts(psp: PSP, part: str, precision: str, task: str, domain: str, licence:
     return facts
 
 
-__all__ = ["PARTS", "PRECISIONS", "Verdict", "export"]
+__all__ = ["FORMATS", "PARTS", "PRECISIONS", "Verdict", "export"]

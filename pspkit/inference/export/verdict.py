@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pspkit.errors import PspkitError
 from pspkit.inference.export.parts import PARTS
-from pspkit.inference.runtime import open_session
+from pspkit.inference.runtime import Run
 from pspkit.losses.identity import IdentityLoss
 from pspkit.losses.perceptual import load_lpips
 from pspkit.psp import PSP
@@ -29,8 +29,8 @@ class Verdict:
         error: the largest difference to PyTorch's outputs, relative to the largest of their values.
         lpips: mean LPIPS between the pictures of both; None where it was not measured.
         identity: mean cosine between the people in the pictures of both; None where it was not measured.
-        seconds: for one input, by onnxruntime; the median of some rounds.
-        torch_seconds: by PyTorch, in the same rounds.
+        seconds: for one input, by the file; the median of some rounds.
+        torch_seconds: by the model, in the same rounds.
     """
 
     size_mb: float
@@ -51,8 +51,8 @@ class Verdict:
             lines.append(f"Between its pictures and PyTorch's: LPIPS {self.lpips:.4f} (0 at best){people}.")
         factor = self.torch_seconds / self.seconds
         lines.append(
-            f"One input takes {self.seconds * 1000:,.1f} ms by onnxruntime and {self.torch_seconds * 1000:,.1f} ms by"
-            f" PyTorch in float32, {factor:.2f} times as long, with {torch.get_num_threads()} threads."
+            f"One input takes {self.seconds * 1000:,.1f} ms by the file and {self.torch_seconds * 1000:,.1f} ms by"
+            f" the model in PyTorch and float32, {factor:.2f} times as long, with {torch.get_num_threads()} threads."
         )
         return "\n".join(lines)
 
@@ -61,6 +61,7 @@ def compare(
     psp: PSP,
     part: str,
     path: Path,
+    run: Run,
     inputs: Tensor,
     batch: int | None,
     losses: bool,
@@ -72,6 +73,7 @@ def compare(
         psp: the model.
         part: a key of `PARTS`.
         path: the file.
+        run: runs it.
         inputs: as the part takes them, (N, ...).
         batch: inputs that the file takes at once; any number if None.
         losses: whether pictures are compared by LPIPS and by the people in them.
@@ -81,18 +83,17 @@ def compare(
         PspkitError: the file does not give what PyTorch gives, although it computes in float32.
     """
     found, step = PARTS[part], batch or 1
-    session = open_session(path)
     inputs = inputs[: max(step, len(inputs) // step * step)]
     if len(inputs) < step:
         inputs = inputs.repeat(-(-step // len(inputs)), *[1] * (inputs.ndim - 1))[:step]
     with torch.no_grad():
         parts = inputs.split(step)
         want = [torch.cat(outputs) for outputs in zip(*(found.run(psp, x) for x in parts), strict=True)]
-        have = [torch.cat(outputs) for outputs in zip(*(session(x) for x in parts), strict=True)]
+        have = [torch.cat(outputs) for outputs in zip(*(run(x) for x in parts), strict=True)]
         error = max(((a - b).abs().max() / a.abs().max()).item() for a, b in zip(want, have, strict=True))
         if not losses and not error < TOLERANCE:  # nan is no less
             raise PspkitError(
-                f"{path}: onnxruntime's results differ from PyTorch's by {error:.1e} of the largest value, more than"
+                f"{path}: the file's results differ from PyTorch's by {error:.1e} of the largest value, more than"
                 f" {TOLERANCE:.0e}. The file is there to look at; do not use it."
             )
         lpips = likeness = None
@@ -101,7 +102,7 @@ def compare(
                      for outputs in (want, have)]  # fmt: skip
             lpips = _mean(load_lpips(), *shown)
             likeness = None if identity is None else 1 - _mean(identity, *shown)
-        theirs, ours = _times(lambda: found.run(psp, parts[0]), lambda: session(parts[0]))
+        theirs, ours = _times(lambda: found.run(psp, parts[0]), lambda: run(parts[0]))
     return Verdict(path.stat().st_size / 1e6, len(inputs), error, lpips, likeness, ours / step, theirs / step)
 
 

@@ -1,6 +1,6 @@
-"""StyleGAN2: mapping network, modulated convolutions, synthesis, and the discriminator beside them.
+"""StyleGAN2: mapping network, modulated convolutions, synthesis and discriminator.
 
-Keys and numbers are those of the PyTorch port that pSp uses.
+The keys of the weights and the numbers that come out are those of the PyTorch port that pSp uses.
 
 Source: Karras et al. 2020 (StyleGAN2), section 2 and appendix B.
 """

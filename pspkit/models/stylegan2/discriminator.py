@@ -1,4 +1,4 @@
-"""The discriminator."""
+"""StyleGAN2's discriminator."""
 
 import math
 
@@ -12,27 +12,27 @@ from pspkit.models.stylegan2.layers import Blur, EqualLinear, FusedLeakyReLU, to
 
 
 class EqualConv2d(nn.Module):
-    """Convolution with an equalised learning rate: its N(0, 1) weights are used times 1 / sqrt(fan in)."""
+    """Convolution with an equalised learning rate: it uses its weights, drawn from N(0, 1), times 1 / sqrt(fan in)."""
 
     def __init__(self, in_channel: int, out_channel: int, kernel_size: int, stride: int = 1, bias: bool = True):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channel, in_channel, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channel)) if bias else None
         self.scale, self.stride = 1 / math.sqrt(in_channel * kernel_size**2), stride
-        self.padding = kernel_size // 2 if stride == 1 else 0  # with a stride, the blur before it has padded
+        self.padding = kernel_size // 2 if stride == 1 else 0  # With a stride, the blur before it has padded the map.
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
 
 
 class ConvLayer(nn.Sequential):
-    """Convolution of the discriminator: [blur,] convolution [, bias and activation]."""
+    """A convolution, with a blur before it if the side is halved, and bias and activation after it if asked for."""
 
     def __init__(self, in_channel: int, out_channel: int, kernel_size: int, down: bool = False, activate: bool = True):
         layers: list[nn.Module] = []
         stride = 2 if down else 1
-        if down:  # padded so that blur and stride 2 together halve the side
-            early = stride if kernel_size == 1 else 1  # a 1x1 convolution sees every pixel alone: skip before it
+        if down:  # With this padding, blur and stride 2 together halve the side.
+            early = stride if kernel_size == 1 else 1  # A 1x1 convolution sees single pixels: fewer are enough.
             layers.append(Blur(pad=(kernel_size + 1) // 2, stride=early))
             stride //= early
         layers.append(EqualConv2d(in_channel, out_channel, kernel_size, stride, bias=False))
@@ -42,7 +42,7 @@ class ConvLayer(nn.Sequential):
 
 
 class ResBlock(nn.Module):
-    """Two convolutions and a linear shortcut, at half the side; divided by sqrt(2) to keep the variance."""
+    """Two convolutions beside a linear shortcut, both to half the side; the sum is scaled to keep the variance."""
 
     def __init__(self, in_channel: int, out_channel: int):
         super().__init__()
@@ -55,13 +55,13 @@ class ResBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """StyleGAN2's residual discriminator; a last map of batch deviations tells collapsed batches apart.
+    """StyleGAN2's residual discriminator. Its last map shows how much the pictures of a batch differ.
 
     Args:
         size: side of the pictures.
         channel_multiplier: as the generator's.
         max_channels: as the generator's.
-        group: pictures that share one deviation value; the batch is split where it divides evenly, else taken whole.
+        group: number of pictures that share one deviation; the whole batch shares one if it cannot be divided evenly.
 
     Source: Karras et al. 2020, figure 7; Karras et al. 2018, section 3, for the deviation map.
     """
@@ -82,13 +82,13 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures (N, 3, size, size) in [-1, 1] to scores (N, 1); higher is more real.
+        """Scores pictures (N, 3, size, size) in [-1, 1]: (N, 1), higher is more real.
 
         Raises:
-            PspkitError: another shape, or not floating-point.
+            PspkitError: x has another shape or is not floating-point.
         """
         check_tensor("x", x, ("N", 3, self.size, self.size))
-        x = self.convs(to_channels_last(x))  # else every blur costs a multiple
+        x = self.convs(to_channels_last(x))  # Otherwise every blur takes several times as long.
         group = self.group if len(x) % self.group == 0 else len(x)
         grouped = x.unflatten(0, (group, -1))
         deviation = (grouped.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3), keepdim=True)

@@ -1,4 +1,4 @@
-"""The generator: mapping network and synthesis."""
+"""StyleGAN2's generator: mapping network and synthesis."""
 
 import math
 
@@ -12,7 +12,7 @@ from pspkit.storage.checkpoints import Pretrained
 
 
 class ConstantInput(nn.Module):
-    """The learned 4x4 map that every picture starts from."""
+    """The learned 4x4 map from which every picture starts."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -20,7 +20,7 @@ class ConstantInput(nn.Module):
 
 
 class Generator(Pretrained, nn.Module):
-    """StyleGAN2 generator.
+    """StyleGAN2's generator.
 
         w = style(z);   picture = synthesis(w_0 ... w_{n_styles-1})
 
@@ -63,26 +63,26 @@ class Generator(Pretrained, nn.Module):
                 self.noises.register_buffer(f"noise_{layer}", torch.randn(1, 1, side, side))
 
     def mapping(self, z: Tensor) -> Tensor:
-        """Standard normal z (N, style_dim) to codes w (N, style_dim).
+        """Maps standard normal z (N, style_dim) to codes w (N, style_dim).
 
         Raises:
-            PspkitError: another shape, or not floating-point.
+            PspkitError: z has another shape or is not floating-point.
         """
         check_tensor("z", z, ("N", self.style_dim))
         return self.style(z)
 
     def synthesis(self, w_plus: Tensor, noise: str = "fixed") -> Tensor:
-        """Codes to pictures.
+        """Draws pictures from codes.
 
         Args:
             w_plus: codes (N, n_styles, style_dim).
-            noise: "fixed" adds the stored noise maps, so equal codes give equal pictures; "random" draws new ones.
+            noise: "fixed" adds the stored noise maps, so that equal codes give equal pictures; "random" draws new ones.
 
         Returns:
             Pictures (N, 3, size, size), about [-1, 1], not clamped.
 
         Raises:
-            PspkitError: codes of another shape, or an unknown kind of noise.
+            PspkitError: the codes have another shape, or the kind of noise is unknown.
         """
         check_tensor("w_plus", w_plus, ("N", self.n_styles, self.style_dim))
         check_choice("noise", noise, ("fixed", "random"))
@@ -103,21 +103,22 @@ class Generator(Pretrained, nn.Module):
         return rgb
 
     def forward(self, z: Tensor, truncation: float = 1.0, latent_avg: Tensor | None = None) -> Tensor:
-        """Draws pictures: mapping, truncation, the same w for every layer, synthesis with the stored noise.
+        """Draws pictures: maps z to w, truncates w, gives it to every layer, and adds the stored noise.
 
         Args:
             z: standard normal (N, style_dim).
             truncation: 1 keeps w; smaller values pull it towards the average.
-            latent_avg: the average w, broadcastable to (N, style_dim); needed where truncation is not 1.
+            latent_avg: the average w, broadcastable to (N, style_dim); needed unless truncation is 1.
 
         Raises:
-            PspkitError: a truncation without an average, or z of another shape.
+            PspkitError: truncation has no average to pull to, or z has another shape.
         """
         w = self.mapping(z)
         if truncation != 1:
             if latent_avg is None:
                 raise PspkitError(
-                    "truncation: pulls codes towards an average. Give latent_avg, or leave truncation at 1."
+                    "truncation: it pulls codes towards an average, which is not given. Give latent_avg, too, or leave"
+                    " truncation at 1."
                 )
             w = latent_avg + truncation * (w - latent_avg)
         return self.synthesis(w[:, None].expand(-1, self.n_styles, -1))

@@ -1,6 +1,7 @@
 """The layers of StyleGAN2's two networks.
 
-Activations are modulated instead of weights: the same function, but one ordinary convolution serves the whole batch.
+Activations are modulated instead of weights. The function is the same, but one ordinary convolution then serves the
+whole batch.
 
 Source: Karras et al. 2020 (StyleGAN2), section 2 and appendix B.
 """
@@ -19,7 +20,7 @@ BLUR = (1.0, 3.0, 3.0, 1.0)
 
 
 def blur_kernel(gain: float = 1.0) -> Tensor:
-    """The 4x4 binomial filter [1, 3, 3, 1] x [1, 3, 3, 1], its sum `gain`."""
+    """The 4x4 binomial filter [1, 3, 3, 1] x [1, 3, 3, 1], scaled so that its sum is `gain`."""
     line = torch.tensor(BLUR)
     return torch.outer(line, line) * (gain / line.sum() ** 2)
 
@@ -32,7 +33,7 @@ def leaky_relu(x: Tensor) -> Tensor:
 def is_transformed(*tensors: Tensor) -> bool:
     """Whether `torch.func` (vmap, jvp, grad) or forward-mode differentiation sees one of the tensors.
 
-    `ScaledConvolution` and `Finish` save memory in an ordinary backward pass, but these need plain autograd.
+    `ScaledConvolution` and `Finish` save memory in an ordinary backward pass, but these transforms need plain autograd.
     """
     return any(
         torch._C._functorch.is_functorch_wrapped_tensor(tensor) or forward_ad.unpack_dual(tensor).tangent is not None
@@ -41,7 +42,7 @@ def is_transformed(*tensors: Tensor) -> bool:
 
 
 def to_channels_last(x: Tensor) -> Tensor:
-    """The same map, its channels side by side in memory; unchanged under vmap, which cannot do that."""
+    """Lays a map out with its channels side by side in memory, except under vmap, which cannot do that."""
     if not torch.compiler.is_compiling() and is_transformed(x):
         return x
     return x.contiguous(memory_format=torch.channels_last)
@@ -62,8 +63,8 @@ class EqualLinear(nn.Module):
     Args:
         in_dim: length of the input.
         out_dim: length of the output.
-        bias_init: the bias at the start, before lr_mul.
-        lr_mul: how much slower than the rest the layer learns.
+        bias_init: initial bias, before it is multiplied by lr_mul.
+        lr_mul: learning rate of the layer relative to that of the others.
         activate: whether a scaled leaky ReLU follows.
 
     Source: Karras et al. 2018 (progressive growing), section 4.1.
@@ -81,7 +82,7 @@ class EqualLinear(nn.Module):
 
 
 class Blur(nn.Module):
-    """Smooths with the binomial filter, the map padded by `pad` zeros on every side; keeps every `stride`-th pixel."""
+    """Pads a map by `pad` zeros on every side, smooths it, and keeps every `stride`-th pixel."""
 
     def __init__(self, pad: int, gain: float = 1.0, stride: int = 1):
         super().__init__()
@@ -92,7 +93,7 @@ class Blur(nn.Module):
         return self._filter(x, self.pad, self.stride)
 
     def adjoint(self, x: Tensor) -> Tensor:
-        """The gradient at the input from that at the output, for stride 1; the filter is symmetric."""
+        """Computes the gradient at the input from that at the output, for stride 1; the filter is symmetric."""
         return self._filter(x, 3 - self.pad, 1)
 
     def _filter(self, x: Tensor, pad: int, stride: int) -> Tensor:
@@ -102,7 +103,7 @@ class Blur(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Doubles the side: zeros between the pixels, then the binomial filter."""
+    """Doubles the side: puts zeros between the pixels, then applies the binomial filter."""
 
     def __init__(self):
         super().__init__()
@@ -116,7 +117,7 @@ class Upsample(nn.Module):
 
 
 def scale_channels(x: Tensor, factors: Tensor, inplace: bool) -> Tensor:
-    """Every channel of every picture times its factor: (N, C, H, W) by (N, C)."""
+    """Multiplies every channel of every picture (N, C, H, W) by its factor (N, C)."""
     factors = factors.to(x.dtype)[:, :, None, None]
     return x.mul_(factors) if inplace else x * factors
 
@@ -124,14 +125,14 @@ def scale_channels(x: Tensor, factors: Tensor, inplace: bool) -> Tensor:
 class ScaledConvolution(torch.autograd.Function):
     """A convolution of x * style that saves only x for the backward pass.
 
-    Autograd would save the product and, before a blur, the unblurred map too. Where the weights are frozen, nothing
-    needs them; where they are not, the backward pass computes the product again. The backward pass consists of
-    differentiable steps, so that a second derivative can be taken.
+    Autograd would save the product and, before a blur, the unblurred map, too. If the weights are frozen, nothing needs
+    these; if they are not, the backward pass computes the product again. The backward pass consists of differentiable
+    steps, so that a second derivative can be taken.
     """
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, style: Tensor, weight: Tensor, blur: Blur | None) -> Tensor:
-        """Features (N, C, H, W), style (N, C), weight (out, C, k, k); a blur where the side is doubled."""
+        """Takes features (N, C, H, W), style (N, C), weight (out, C, k, k), and a blur if the side is doubled."""
         ctx.save_for_backward(x, style, weight)
         ctx.blur = blur
         return convolution(scale_channels(x, style, False), weight, blur)
@@ -155,12 +156,12 @@ class ScaledConvolution(torch.autograd.Function):
                 shape = weight.transpose(0, 1).shape
                 weight_gradient = conv2d_weight(gradient, shape, product, stride=2).transpose(0, 1)
         style_gradient = (product_gradient * x).sum((2, 3)).to(style.dtype)
-        inplace = not torch.is_grad_enabled()  # a second derivative needs the value that would be overwritten
+        inplace = not torch.is_grad_enabled()  # A second derivative needs the old value.
         return scale_channels(product_gradient, style, inplace), style_gradient, weight_gradient, None
 
 
 def convolution(x: Tensor, weight: Tensor, blur: Blur | None) -> Tensor:
-    """Convolves; with a blur the convolution is transposed with stride 2 and its result is blurred."""
+    """Convolves. With a blur, the convolution is transposed with stride 2, and its result is blurred."""
     if blur is None:
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
     return blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
@@ -172,15 +173,16 @@ class ModulatedConv2d(nn.Module):
         s = modulation(w)
         y = conv(x * s, W) * d,   d_o = 1 / sqrt(sum_ik (W_oik s_i)^2 + 1e-8)
 
-    That is the weight form of the paper with the scaling moved from the weights to the activations; d undoes it on
-    average (demodulation). With `upsample` the convolution is transposed with stride 2, then smoothed.
+    The paper scales the weights; here the activations are scaled instead, which gives the same. On average, d undoes
+    the scaling (demodulation). With `upsample`, the convolution is transposed with stride 2, and its result is
+    smoothed.
 
     Args:
         in_channel: channels of the input.
         out_channel: channels of the output.
         kernel_size: side of the kernel.
         style_dim: length of a code.
-        demodulate: whether d is applied; not for the layers that make RGB.
+        demodulate: whether d is applied; the ToRGB layers do without.
         upsample: whether the side is doubled.
 
     Source: Karras et al. 2020, equations 1 and 3.
@@ -208,19 +210,19 @@ class ModulatedConv2d(nn.Module):
         Args:
             x: features (N, in_channel, H, W).
             w: codes (N, style_dim).
-            inplace: whether x may be overwritten; at high resolutions new memory costs more than the arithmetic.
-                Not where gradients are needed.
+            inplace: whether x may be overwritten, if no gradients are needed. At high resolutions, new memory costs
+                more than the arithmetic.
 
         Returns:
-            Features (N, out_channel, H, W), or twice the side with `upsample`; always new memory.
+            Features (N, out_channel, H, W), or of twice the side with `upsample`; always in new memory.
         """
         x, demodulation = self.convolve(x, w, inplace)
         return scale_channels(x, demodulation, inplace) if self.demodulate else x
 
     def convolve(self, x: Tensor, w: Tensor, inplace: bool = False) -> tuple[Tensor, Tensor]:
-        """As `forward`, but returns the features before demodulation, and d (N, out_channel), 1 without it."""
+        """As `forward`, but returns the features before demodulation, and d (N, out_channel), which is 1 without it."""
         style, weight = self.modulation(w) * self.scale, self.weight[0]
-        if weight.shape[-1] == 1:  # one matrix product a picture: scaling its few weights spares a pass over x
+        if weight.shape[-1] == 1:  # one matrix product for each picture; scaling its few weights saves a pass over x
             x = torch.einsum("nchw,noc->nohw", x, (weight[:, :, 0, 0] * style[:, None]).to(x.dtype))
         elif torch.is_grad_enabled() and not torch.compiler.is_compiling() and not is_transformed(x, style, weight):
             x = ScaledConvolution.apply(x, style, weight, self.blur)
@@ -233,7 +235,7 @@ class ModulatedConv2d(nn.Module):
 
 
 class NoiseInjection(nn.Module):
-    """One learned number: how much of a noise map is added to every channel."""
+    """The strength with which a noise map is added to every channel: one learned number."""
 
     def __init__(self):
         super().__init__()
@@ -241,7 +243,7 @@ class NoiseInjection(nn.Module):
 
 
 class FusedLeakyReLU(nn.Module):
-    """Bias per channel, then the scaled leaky ReLU; in place."""
+    """Adds a bias to each channel, then applies the scaled leaky ReLU, in place."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -253,7 +255,7 @@ class FusedLeakyReLU(nn.Module):
 
 
 def finish(x: Tensor, d: Tensor, noise: Tensor, bias: Tensor) -> Tensor:
-    """What follows a modulated convolution, written over its result.
+    """Does all that follows a modulated convolution, and overwrites its result.
 
         y = leaky_relu(sqrt(2) (d x + noise + bias))
 
@@ -269,17 +271,17 @@ def finish(x: Tensor, d: Tensor, noise: Tensor, bias: Tensor) -> Tensor:
 
 
 def finish_plainly(x: Tensor, d: Tensor, noise: Tensor, bias: Tensor) -> Tensor:
-    """As `finish`, but its result is new memory, which is what `torch.func` needs."""
+    """As `finish`, but in new memory, as `torch.func` needs it."""
     factors, shift = (d * ROOT).to(x.dtype)[:, :, None, None], (bias * ROOT).to(x.dtype)[:, None, None]
     return F.leaky_relu(x * factors + (noise * ROOT).to(x.dtype) + shift, SLOPE)
 
 
 class Finish(torch.autograd.Function):
-    """`finish` with a backward pass that needs only its result y, where autograd would save two maps more.
+    """`finish` with a backward pass that needs only its result y; autograd would save two more maps.
 
-    With g the gradient before the activation, sum g y_before = sum dy y, for the slope cancels. The gradient of d is
-    that sum less the shares of noise and bias, divided by d. It is a function of y, d, noise and bias, so that autograd
-    can differentiate it once more.
+    Let g be the gradient before the activation. Then sum g y_before = sum dy y, because the slope cancels. The gradient
+    of d is this sum minus the shares of noise and bias, divided by d. It is a function of y, d, noise and bias, so that
+    autograd can differentiate it once more.
     """
 
     @staticmethod
@@ -295,7 +297,7 @@ class Finish(torch.autograd.Function):
         _, d_wanted, noise_wanted, _ = ctx.needs_input_grad
         g = y * gradient  # laid out as y
         along_y = g.sum((2, 3))
-        if again := torch.is_grad_enabled():  # a second derivative is asked for: nothing may be overwritten
+        if again := torch.is_grad_enabled():  # For a second derivative, nothing may be overwritten.
             g = torch.where(y > 0, gradient, gradient * SLOPE)
         else:
             torch.ops.aten.leaky_relu_backward.grad_input(gradient, y, SLOPE, True, grad_input=g)
@@ -309,7 +311,7 @@ class Finish(torch.autograd.Function):
 
 
 class StyledConv(nn.Module):
-    """Modulated 3x3 convolution, noise, bias, activation."""
+    """A modulated 3x3 convolution, then noise, bias and activation."""
 
     def __init__(self, in_channel: int, out_channel: int, style_dim: int, upsample: bool = False):
         super().__init__()
@@ -318,16 +320,16 @@ class StyledConv(nn.Module):
         self.activate = FusedLeakyReLU(out_channel)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor, inplace: bool = False) -> Tensor:
-        """As `ModulatedConv2d.forward`; the noise map is (1 or N, 1, H, W), at the side of the output."""
+        """As `ModulatedConv2d.forward`; the noise map (1 or N, 1, H, W) has the side of the output."""
         x, demodulation = self.conv.convolve(x, w, inplace)
         arguments = x, demodulation, self.noise.weight * noise, self.activate.bias
-        if torch.compiler.is_compiling():  # a compiler fuses it itself
+        if torch.compiler.is_compiling():  # The compiler fuses these steps itself.
             return finish(*arguments)
         return finish_plainly(*arguments) if is_transformed(*arguments) else Finish.apply(*arguments)
 
 
 class ToRGB(nn.Module):
-    """Features to a picture, added to the upsampled picture of the resolution below."""
+    """Turns features into a picture, and adds it to the upsampled picture of the resolution below."""
 
     def __init__(self, in_channel: int, style_dim: int, upsample: bool = True):
         super().__init__()

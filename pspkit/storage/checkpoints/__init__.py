@@ -1,8 +1,8 @@
 """Weights and codes on disk.
 
-files.py reads and writes without running anything a file brings; foreign.py says whose weights a file holds, nvidia.py
-knows NVIDIA's names; layouts.py works out a model's sizes from its tensors; pretrained.py turns files into models and
-back; codes.py keeps codes together with their space.
+files.py reads and writes files without running any code from them. foreign.py finds out whose weights a file holds,
+nvidia.py translates NVIDIA's names, and layouts.py works out the sizes of a model from its tensors. pretrained.py turns
+files into models and back. codes.py stores codes together with their space.
 """
 
 from pspkit.storage.checkpoints.codes import load_codes, read_codes, save_codes

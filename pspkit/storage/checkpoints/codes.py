@@ -1,4 +1,4 @@
-"""Codes on disk, together with the space they live in."""
+"""Codes on disk, together with the space to which they belong."""
 
 import zipfile
 from pathlib import Path
@@ -21,11 +21,11 @@ def save_codes(path: str | Path, codes: Tensor, space: str) -> None:
 
     Args:
         path: the safetensors file to write.
-        codes: (N, style_dim) of z or w, (N, n_styles, style_dim) of W+.
+        codes: (N, style_dim) for z or w, (N, n_styles, style_dim) for W+.
         space: "z", "w" or "w_plus".
 
     Raises:
-        PspkitError: no such space, or codes of a shape that it does not have.
+        PspkitError: there is no such space, or the codes have another shape.
         CheckpointError: the file could not be written.
     """
     check_choice("space", space, tuple(SHAPES))
@@ -34,17 +34,17 @@ def save_codes(path: str | Path, codes: Tensor, space: str) -> None:
 
 
 def load_codes(path: str | Path, space: str = "w_plus") -> Tensor:
-    """Loads codes of the space that the caller is going to decode from.
+    """Loads codes of a given space.
 
     Args:
         path: a file of `save_codes`.
         space: "z", "w" or "w_plus".
 
     Returns:
-        The codes, float32, on the CPU: (N, style_dim) of z or w, (N, n_styles, style_dim) of W+.
+        The codes, float32, on the CPU: (N, style_dim) for z or w, (N, n_styles, style_dim) for W+.
 
     Raises:
-        CheckpointError: damaged, not a file of codes, or codes of another space.
+        CheckpointError: the file is damaged, holds no codes, or codes of another space.
     """
     check_choice("space", space, tuple(SHAPES))
     codes, stored = read_codes(path)
@@ -59,36 +59,40 @@ def load_codes(path: str | Path, space: str = "w_plus") -> Tensor:
 
 
 def read_codes(path: str | Path) -> tuple[Tensor, str]:
-    """Loads codes of whatever space, and says of which.
+    """Loads codes of any space, and says of which.
 
     Args:
-        path: a file of `save_codes`; or codes of others, as `read_arrays` takes them.
+        path: a file of `save_codes`, or codes from elsewhere, as `read_arrays` takes them.
 
     Returns:
-        As `load_codes`; and "z", "w" or "w_plus". Of others' codes, which do not name their space, three dimensions are
-        W+, one vector is w, and a single matrix is "rows": the codes of one picture, or one w a picture.
+        The codes, as `load_codes`; and their space, "z", "w" or "w_plus". Codes from elsewhere do not name their space:
+        three dimensions are W+, one vector is w, and a single matrix is "rows", which are either the codes of one
+        picture or one w for each picture.
 
     Raises:
-        CheckpointError: damaged, not a file of codes, or its codes are none: of another shape, not finite.
+        CheckpointError: the file is damaged or holds no codes, or the codes have another shape or are not finite.
     """
     arrays, metadata = read_arrays(path)
     if metadata.get("format") == CODES_FORMAT and metadata.get("space") in SHAPES:
         space = metadata["space"]
         if arrays.keys() != {"codes"}:
-            raise CheckpointError(f"{path}: a file of codes without its codes. Make it again.")
+            raise CheckpointError(f"{path}: it is a file of codes without any codes in it. Make it again.")
         check_stored(Path(path), "codes", arrays["codes"], SHAPES[space])
         return arrays["codes"].clone(), space
     if metadata.get("format"):
         raise CheckpointError(
-            f"{path}: not a file of codes, but of {metadata['format']}. Give one that save_codes wrote."
+            f"{path}: it is not a file of codes, but of {metadata['format']}. Give one that save_codes wrote."
         )
-    if Path(path).suffix == ".safetensors":  # others' codes come in the other formats
-        raise CheckpointError(f"{path}: not a file of codes. Give one that save_codes wrote, or plain arrays in .npz.")
+    if Path(path).suffix == ".safetensors":  # Codes from elsewhere come in other formats.
+        raise CheckpointError(
+            f"{path}: it is not a file of codes. Give one that save_codes wrote, or plain arrays in .npz."
+        )
     parts = [array[(None,) * (3 - array.ndim)] for array in arrays.values()]
     shapes = sorted({tuple(part.shape[1:]) for part in parts})
     if len(shapes) > 1:
         raise CheckpointError(
-            f"{path}: holds codes of different shapes, {shapes[0]} and {shapes[1]}. Store one shape a file."
+            f"{path}: it holds codes of different shapes, {shapes[0]} and {shapes[1]}. Store each shape in its own"
+            " file."
         )
     codes = torch.cat(parts)
     if codes.shape[1] == 1:
@@ -97,23 +101,23 @@ def read_codes(path: str | Path) -> tuple[Tensor, str]:
 
 
 def read_arrays(path: str | Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Plain arrays by name, and a safetensors file's metadata; what people store codes and directions in.
+    """Reads plain arrays by name, in which people store codes and directions, and a safetensors file's metadata.
 
     Args:
-        path: safetensors; NumPy's .npy or .npz; or what `torch.save` wrote: a tensor, several in a list, or a
-            dict of them. Where a dict holds lists, as ReStyle's does, the last of each list is taken.
-        only: the name of one that is there; nothing else in the file is looked at.
+        path: a safetensors file, NumPy's .npy or .npz, or what `torch.save` wrote: a tensor, or a list or dict of
+            tensors. If a dict holds lists, as ReStyle's does, the last entry of each list is taken.
+        only: a name; if the file has an array of this name, all others are ignored.
 
     Returns:
-        Tensors of one to three dimensions, float32, finite.
+        Finite float32 tensors of one to three dimensions.
 
     Raises:
-        CheckpointError: damaged, or something else; a pickle, and how to store it again.
+        CheckpointError: the file is damaged or holds something else; of a pickle, says how to store it again.
     """
     path = Path(path)
     content, metadata = _content(path)
     if metadata.get("format") == "pspkit":
-        raise CheckpointError(f"{path}: not a file of codes, but of weights. Load it with from_pretrained.")
+        raise CheckpointError(f"{path}: it is not a file of codes, but of weights. Load it with from_pretrained.")
     if not isinstance(content, dict):
         content = dict(enumerate(content)) if isinstance(content, list | tuple) else {0: content}
     if only in content:
@@ -125,21 +129,21 @@ def read_arrays(path: str | Path, only: str = "") -> tuple[dict[str, Tensor], di
         if not isinstance(value, Tensor) or not value.is_floating_point():
             what = str(value.dtype) if hasattr(value, "dtype") else type(value).__name__
             raise CheckpointError(
-                f"{path}: holds {what}, where codes are arrays of floating-point numbers. Give another file."
+                f"{path}: it holds {what}, but codes are arrays of floating-point numbers. Give another file."
             )
         while value.ndim > 3 and len(value) == 1:
             value = value[0]
         if not 1 <= value.ndim <= 3 or not value.numel():
             raise CheckpointError(
-                f"{path}: holds an array of shape {tuple(value.shape)}, which no codes have. Give another file."
+                f"{path}: it holds an array of shape {tuple(value.shape)}, which no codes have. Give another file."
             )
         if not value.isfinite().all():
             raise CheckpointError(
-                f"{path}: holds numbers that are not finite, so nothing can be drawn from it. Make it again."
+                f"{path}: it holds numbers that are not finite, so that nothing can be drawn from it. Make it again."
             )
         arrays[str(name)] = value.float()
     if not arrays:
-        raise CheckpointError(f"{path}: holds no arrays. Give another file.")
+        raise CheckpointError(f"{path}: it holds no arrays. Give another file.")
     return arrays, metadata
 
 
@@ -150,21 +154,20 @@ def _content(path: Path) -> tuple[Any, dict[str, str]]:
             return (found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}), {}
     except ValueError as error:
         if "allow_pickle" not in str(error):
-            raise CheckpointError(f"{path}: cut off or damaged ({error}). Make it again.") from error
+            raise CheckpointError(f"{path}: it is cut off or damaged ({error}). Make it again.") from error
         raise CheckpointError(
-            f"{path}: a pickle in NumPy's format, which can run code while it is read; nothing was run. Three lines"
-            " store a file that you trust as plain arrays:\n"
-            "    import numpy as np\n"
+            f"{path}: it is a pickle in NumPy's format, which can run code while it is read; nothing was run. Three"
+            " lines store a file that you trust as plain arrays:\n    import numpy as np\n"
             f'    found = np.load("{path.name}", allow_pickle=True).item()\n'
             f'    np.savez("{path.stem}.npz", **{{name: np.array(codes)[-1] for name, codes in found.items()}})'
         ) from error
     except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: cut off or damaged ({error}). Make it again.") from error
+        raise CheckpointError(f"{path}: it is cut off or damaged ({error}). Make it again.") from error
     return read_file(path)
 
 
 def is_numpy(path: Path) -> bool:
-    """Whether a file is NumPy's, .npy or .npz, by its content."""
+    """Whether the content of a file is NumPy's, .npy or .npz."""
     try:
         with path.open("rb") as file:
             head = file.read(6)

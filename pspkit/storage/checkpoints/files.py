@@ -1,4 +1,4 @@
-"""Files of tensors: read without executing anything, written whole or not at all."""
+"""Reads files of tensors without executing anything, and writes them whole or not at all."""
 
 import argparse
 import math
@@ -20,28 +20,28 @@ from pspkit.storage.atomic import replacing
 from pspkit.storage.reading import check_ordinary
 
 AGAIN = "Get the file again, and compare its size with the source's."
-PICKLE = b"\x80"  # what every pickle of protocol 2 or later starts with
+PICKLE = b"\x80"  # the beginning of every pickle of protocol 2 or later
 TORCH_PROTOCOL = 2  # the pickle protocol of torch.save
-NVIDIA = ("torch_utils.", "dnnlib.", "training.networks")  # the modules that pickles of StyleGAN's official code name
-SPARE = 256e6  # bytes that the tensors of a file may take in memory beyond twice its size
+NVIDIA = ("torch_utils.", "dnnlib.", "training.networks")  # modules in pickles of StyleGAN's official code
+SPARE = 256e6  # bytes of memory that the tensors of a file may take beyond twice its size
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
 
 
 def read_file(path: Path) -> tuple[Any, dict[str, str]]:
-    """Reads a safetensors file or one written by `torch.save`.
+    """Reads a safetensors file or a file of `torch.save`.
 
-    Tensors stay on disk until they are used, except those of the format that PyTorch wrote before version 1.6.
+    Tensors stay on disk until they are used, except in the format that PyTorch wrote before version 1.6.
 
     Args:
         path: the file.
 
     Returns:
-        Its content (for safetensors a dict of tensors), and the metadata of a safetensors file.
+        The content (of a safetensors file, a dict of tensors), and the metadata of a safetensors file.
 
     Raises:
-        CheckpointError: not there, no ordinary file, empty, truncated, foreign, or it would run code; or its tensors
-            are of a kind that no model has, or take far more memory than the file has bytes.
+        CheckpointError: the file is missing, empty, truncated, foreign or not an ordinary file; it would run code; or
+            its tensors are of a kind that no model has, or take far more memory than the file has bytes.
     """
     try:
         check_name(path)
@@ -56,7 +56,8 @@ def read_file(path: Path) -> tuple[Any, dict[str, str]]:
         raise CheckpointError(f"{path}: the file is empty. {AGAIN}")
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise CheckpointError(
-            f"{path}: an HTML page, probably a download quota notice. Open the link in a browser and download it again."
+            f"{path}: it is an HTML page, probably a download quota notice. Open the link in a browser and download it"
+            " again."
         )
     if head[8:9] == b"{":  # the length of the header, then the header: JSON
         tensors, metadata = _read_safetensors(path)
@@ -66,7 +67,8 @@ def read_file(path: Path) -> tuple[Any, dict[str, str]]:
         _check_zip(path)
     elif not head.startswith(PICKLE):
         raise CheckpointError(
-            f"{path}: neither a PyTorch nor a safetensors file; it starts with {head[:16]}. Check what was downloaded."
+            f"{path}: it is neither a PyTorch nor a safetensors file; it starts with {head[:16]}. Check what was"
+            " downloaded."
         )
     elif head[1:2] != bytes([TORCH_PROTOCOL]):
         raise _refusal(path, _first_global(path))
@@ -79,15 +81,15 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, AttributeError, ValueError) as error:  # the last two: of a type that PyTorch lacks
-        raise CheckpointError(f"{path}: a safetensors file, but cut off or damaged ({error}). {AGAIN}") from error
+    except (SafetensorError, AttributeError, ValueError) as error:  # The last two come with a type that PyTorch lacks.
+        raise CheckpointError(f"{path}: it is a safetensors file, but cut off or damaged ({error}). {AGAIN}") from error
 
 
 def _check_zip(path: Path) -> None:
-    """Refuses what torch.save did not write: its members are stored as they are, one after another, with checksums.
+    """Refuses archives that torch.save did not write.
 
-    PyTorch maps the members into memory wherever the archive says they lie. Of a compressed one it would take the
-    compressed bytes for weights.
+    torch.save stores members uncompressed, one after another, with checksums. PyTorch maps the members into memory
+    wherever the archive says that they lie, and would take the bytes of a compressed member for weights.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -97,35 +99,37 @@ def _check_zip(path: Path) -> None:
             claimed = sum(member.file_size for member in members)
             damaged = None if packed or claimed > path.stat().st_size else archive.testzip()
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        # NotImplementedError: a way to compress that Python lacks; RuntimeError: encrypted; the last two: bad numbers
-        raise CheckpointError(f"{path}: a zip archive, but cut off or damaged ({error}). {AGAIN}") from error
+        # NotImplementedError: Python lacks the compression. RuntimeError: encrypted. The last two: wrong numbers.
+        raise CheckpointError(f"{path}: it is a zip archive, but cut off or damaged ({error}). {AGAIN}") from error
     if "constants.pkl" in names:
-        raise CheckpointError(f"{path}: a TorchScript program, not weights. Get the file with the state dict.")
+        raise CheckpointError(f"{path}: it is a TorchScript program, not weights. Get the file with the state dict.")
     if "data.pkl" not in names:
         raise CheckpointError(
-            f"{path}: a zip archive that torch.save did not write. If weights are packed in it, unpack it first."
+            f"{path}: it is a zip archive that torch.save did not write. If weights are packed in it, unpack it first."
         )
     if packed:
         raise CheckpointError(
-            f"{path}: was zipped again with compression ({shown(packed[0])}), and cannot be read as it is. Unpack it"
-            " and zip its folder without compression (zip -0 -r), or get the file again."
+            f"{path}: it was zipped again with compression ({shown(packed[0])}), and cannot be read in this form."
+            " Unpack it and zip its folder without compression (zip -0 -r), or get the file again."
         )
     if claimed > path.stat().st_size:
-        raise CheckpointError(f"{path}: a zip archive that claims to hold more than it has bytes. {AGAIN}")
+        raise CheckpointError(f"{path}: it is a zip archive that claims to hold more than it has bytes. {AGAIN}")
     if damaged:
-        raise CheckpointError(f"{path}: damaged, the checksum of {shown(damaged)} does not agree. {AGAIN}")
+        raise CheckpointError(f"{path}: it is damaged, as the checksum of {shown(damaged)} does not agree. {AGAIN}")
 
 
 def _read_torch(path: Path, mmap: bool) -> Any:
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # how the reference keeps its options
+        with torch.serialization.safe_globals([argparse.Namespace]):  # in which the reference stores its options
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except Exception as error:  # a damaged pickle can fail in any way
+    except Exception as error:  # A damaged pickle can fail in any way.
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))
         if refused:
             raise _refusal(path, refused[1]) from error
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-        raise CheckpointError(f"{path}: cut off, damaged, or not a weights file ({reason[0]}). {AGAIN}") from error
+        raise CheckpointError(
+            f"{path}: it is cut off, damaged, or not a weights file ({reason[0]}). {AGAIN}"
+        ) from error
 
 
 def _check_kinds(path: Path, content: Any) -> None:
@@ -133,7 +137,7 @@ def _check_kinds(path: Path, content: Any) -> None:
     memory, rest, seen = 0, [content], set()
     while rest:
         value = rest.pop()
-        if id(value) in seen:  # a list may hold itself
+        if id(value) in seen:  # A list may contain itself.
             continue
         seen.add(id(value))
         if isinstance(value, dict):
@@ -147,7 +151,7 @@ def _check_kinds(path: Path, content: Any) -> None:
             if not plain or value.dtype not in (*FLOATS, *INTEGERS):
                 kind = str(value.dtype if plain else value.device if value.is_meta else value.layout)
                 raise CheckpointError(
-                    f"{path}: holds a tensor of a kind that no weights have ({kind.removeprefix('torch.')})."
+                    f"{path}: it holds a tensor of a kind that no weights have ({kind.removeprefix('torch.')})."
                     " Get the file with plain tensors."
                 )
             memory += value.numel() * value.element_size()
@@ -159,10 +163,10 @@ def _check_kinds(path: Path, content: Any) -> None:
 
 
 def check_finite(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:
-    """Refuses tensors with values that are no numbers.
+    """Refuses tensors that hold NaN or infinity.
 
     Raises:
-        CheckpointError: names the first such tensors.
+        CheckpointError: some tensors do; names the first ones.
     """
     bad = [name for name, tensor in tensors if tensor.is_floating_point() and not _is_finite(tensor)]
     if bad:
@@ -173,21 +177,21 @@ def check_finite(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    """Whether every entry is a number, found without a copy."""
+    """Whether all entries are finite; makes no copy."""
     return not tensor.numel() or all(math.isfinite(end) for end in tensor.detach().aminmax())
 
 
 def check_stored(path: Path, name: str, tensor: Tensor, shape: tuple[int | str, ...]) -> None:
-    """Refuses codes or directions from a file that are not floating-point, finite, of this shape, or at least one.
+    """Refuses codes or directions that are not floating-point, not finite, empty, or of another shape.
 
     Args:
         path: the file.
-        name: of the tensor in it.
-        tensor: what came.
+        name: name of the tensor in it.
+        tensor: the tensor.
         shape: as `check_tensor` takes it.
 
     Raises:
-        CheckpointError: names the file, what came and what is needed.
+        CheckpointError: they cannot be used; names the file, what it holds and what is needed.
     """
     try:
         check_tensor(shown(name), tensor, shape)
@@ -201,24 +205,24 @@ def check_stored(path: Path, name: str, tensor: Tensor, shape: tuple[int | str, 
 def _refusal(path: Path, name: str | None) -> CheckpointError:
     if name is None:
         return CheckpointError(
-            f"{path}: a Python pickle, but not a weights file of PyTorch. Check what was downloaded."
+            f"{path}: it is a Python pickle, but not a weights file of PyTorch. Check what was downloaded."
         )
     if name.startswith(NVIDIA):
         return CheckpointError(
-            f"{path}: a pickle of NVIDIA's StyleGAN, which runs their code while it is read ({name}); nothing was run."
-            " In a clone of stylegan2-ada-pytorch, three lines export its weights, which are read here:\n"
-            "    import legacy, torch\n"
+            f"{path}: it is a pickle of NVIDIA's StyleGAN, which runs their code while it is read ({name}); nothing"
+            " was run. In a clone of stylegan2-ada-pytorch, three lines export its weights, which are read here:\n   "
+            " import legacy, torch\n"
             f'    generator = legacy.load_network_pkl(open("{path.name}", "rb"))["G_ema"]\n'
             '    torch.save(generator.state_dict(), "generator.pt")'
         )
     return CheckpointError(
-        f"{path}: a pickle that wants to call {name} while it is read; weights need no such thing, and nothing was run."
-        " Ask its source for a plain state dict or a safetensors file."
+        f"{path}: it is a pickle that wants to call {name} while it is read. Weights do not need that, and nothing was"
+        " run. Ask its source for a plain state dict or a safetensors file."
     )
 
 
 def _first_global(path: Path) -> str | None:
-    """The first thing that a pickle would import, found without running it."""
+    """Finds the first thing that a pickle would import, without running it."""
     strings: list[str] = []
     try:
         for opcode, argument, _ in pickletools.genops(path.read_bytes()):
@@ -228,7 +232,7 @@ def _first_global(path: Path) -> str | None:
                 return ".".join(strings[-2:])
             if isinstance(argument, str):
                 strings.append(argument)
-    except Exception:  # damaged further on, in any way
+    except Exception:  # It may be damaged further on, in any way.
         pass
     return None
 
@@ -237,13 +241,13 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     """Writes a safetensors file.
 
     Raises:
-        CheckpointError: it could not be written; the file that stood there is untouched.
+        CheckpointError: the file could not be written; an older one is kept.
     """
     stored = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     with _replacing(path) as part:
         mode = part.stat().st_mode
         save_file(stored, part, metadata)
-        part.chmod(mode)  # save_file makes its file readable to the owner alone
+        part.chmod(mode)  # save_file lets only the owner read its file
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
@@ -265,13 +269,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """`replacing`, in a folder that is made where it is not there, with an error for the user."""
+    """As `replacing`, but makes the folder if it is not there, and raises an error for the user."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
             yield part
-    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: of torch.save, where the disk is full
+    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError comes from torch.save if the disk is full.
         raise CheckpointError(
-            f"{path}: could not be written ({error}). What stood there is untouched."
+            f"{path}: it could not be written ({error}). If there was an older file, it is kept."
             " Free some space or choose another folder."
         ) from error

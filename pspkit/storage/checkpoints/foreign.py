@@ -1,8 +1,8 @@
-"""Weights of others: the pSp family's checkpoints, StyleGAN2's and face-recognition weights, told by what they hold.
+"""Weights from other projects: checkpoints of the pSp family, StyleGAN2's weights and face-recognition weights.
 
-A file says whose it is: by its `opts`, and by the prefixes of its tensors' names. Where the encoder is pSp's but for a
-sum or for its input, a row of `ENCODER_TYPES` says what differs, and it runs. A row of `STRANGERS` names a model that
-does not, and says why.
+The `opts` of a file, and the prefixes of its tensors' names, say whose it is. If an encoder differs from pSp's only in
+a sum or in its input, a row of `ENCODER_TYPES` says how, and it runs. A row of `STRANGERS` names a model that does not
+run, and says why.
 """
 
 import argparse
@@ -15,18 +15,18 @@ from pspkit.config import EncoderConfig, GeneratorConfig, PSPConfig
 from pspkit.storage.checkpoints import layouts, nvidia
 from pspkit.storage.checkpoints.layouts import StateDict, part_of
 
-ITERATIONS = 5  # of ReStyle, where its options do not say
-# What a generator is called in a file, the best first.
+ITERATIONS = 5  # of ReStyle, if its options do not say
+# The names of a generator in a file, the best one first.
 GENERATORS = ("g_ema", "G_ema", "params_ema", "generator_smooth", "generator", "g", "G")
 
 
 class Member(NamedTuple):
-    """How a member of the family differs from pSp; its encoder is pSp's but for this."""
+    """The only differences between the encoder of a member of the family and pSp's."""
 
     kind: str  # a key of `inspect.KINDS`
-    encoder: str | None = None  # its kind, where the tensors alone do not tell
-    progressive: bool = False  # the codes are offsets from the first
-    iterates: bool = False  # with six channels: the picture and the last answer
+    encoder: str | None = None  # kind of its encoder, if the tensors alone do not tell
+    progressive: bool = False  # whether the codes are offsets from the first one
+    iterates: bool = False  # whether six channels hold the picture and the last output
     from_average: bool | None = None  # whether codes are offsets from the average, whatever the options say
 
 
@@ -43,13 +43,13 @@ ENCODER_TYPES = {
 
 
 class Stranger(NamedTuple):
-    """A model of the family, or near it, that is more than pSp with other weights."""
+    """A model of the family, or close to it, that is more than pSp with other weights."""
 
     name: str
-    sign: str  # a pattern that one of its tensors' names begins with
-    reason: str  # what it does that pSp does not
-    encoder: str = ""  # the prefix of an encoder in it that is pSp's
-    option: str = ""  # an option that only its training has
+    sign: str  # pattern with which the name of one of its tensors begins
+    reason: str  # what it does, and pSp does not
+    encoder: str = ""  # prefix of an encoder in it that is pSp's
+    option: str = ""  # an option of its training alone
 
 
 STRANGERS = (
@@ -119,7 +119,7 @@ STRANGERS = (
 
 
 class Contents(NamedTuple):
-    """What a file holds; the fields are `Checkpoint`'s."""
+    """The content of a file; the fields are those of `Checkpoint`."""
 
     kind: str
     config: Any
@@ -131,11 +131,11 @@ class Contents(NamedTuple):
 
 
 def read_foreign(content: Any) -> Contents | None:
-    """Works out whose weights these are; None where they are of no kind that is known here.
+    """Finds out whose weights these are; None if their kind is unknown.
 
     Raises:
-        ValueError: of a known family, but not of an architecture that is; says which, and why.
-        KeyError: a tensor is missing that decides.
+        ValueError: the family is known, but the architecture cannot be used; says which it is, and why.
+        KeyError: a tensor that decides is missing.
     """
     state, beside = unwrap(content)
     opts = beside.get("opts")
@@ -164,10 +164,10 @@ def read_foreign(content: Any) -> Contents | None:
 
 
 def unwrap(content: Any) -> tuple[StateDict, dict[str, Any]]:
-    """The tensors in a file by the names that their network gives them, and what lies beside them.
+    """Finds the tensors in a file, with the names that their network gives them, and what else the file holds.
 
-    Whatever a training wrapped around them goes: an entry "state_dict" or "g_ema", a state dict for each part,
-    `module.` of several devices anywhere in a name, a prefix that all names share.
+    All that a training wrapped around them is removed: an entry "state_dict" or "g_ema", a state dict for each part,
+    `module.` from several devices anywhere in a name, and a prefix that all names share.
     """
     if not isinstance(content, dict):
         return {}, {}
@@ -229,7 +229,7 @@ def _read_psp(state: StateDict, average: Tensor | None, opts: dict[str, Any], no
 def _encoder(
     state: StateDict, opts: dict[str, Any], decoder: GeneratorConfig | None
 ) -> tuple[Member, EncoderConfig, tuple[str, ...]]:
-    """Whose encoder it is, its configuration, and what a user should know about it."""
+    """Finds out whose encoder it is, its configuration, and what the user should know about it."""
     notes, name = [], opts.get("encoder_type")
     alone = decoder is None
     if alone:
@@ -259,7 +259,7 @@ def _encoder(
 
 
 def _generator(state: StateDict) -> tuple[GeneratorConfig, StateDict, Tensor | None]:
-    """A StyleGAN2's configuration and tensors under our names, whichever names they have; its average, if stored."""
+    """The configuration of a StyleGAN2, its tensors with the names used here, and its average if it is stored."""
     average = None
     if any(key.startswith("synthesis.") for key in state):
         state, average = nvidia.renamed(state)

@@ -1,4 +1,4 @@
-"""The reference's layouts: a model's sizes, read off the shapes of its tensors.
+"""The reference's layouts: works out the sizes of a model from the shapes of its tensors.
 
 Source: the reference implementation's state dicts; Richardson et al. 2021, section 3.1, for what follows from them.
 """
@@ -11,29 +11,31 @@ from torch import Tensor
 
 from pspkit.config import STAGE_UNITS, BackboneConfig, EncoderConfig, GeneratorConfig
 
-INPUT_SIZE = 256  # every encoder of the reference reads pictures of this side
-MOST_PARTS = 200  # more than any model numbers: units, blocks, layers
+INPUT_SIZE = 256  # side of the pictures that every encoder of the reference reads
+MOST_PARTS = 200  # more units, blocks or layers than any model has
 
 StateDict = dict[str, Tensor]
 
 
 def part_of(state: StateDict, name: str) -> StateDict:
-    """The tensors of a submodule, under their names inside it."""
+    """The tensors of a submodule, with their names inside it."""
     return {key.removeprefix(f"{name}."): tensor for key, tensor in state.items() if key.startswith(f"{name}.")}
 
 
 def encoder_config(state: StateDict, decoder: GeneratorConfig) -> EncoderConfig:
-    """An encoder's configuration; what its tensors leave open comes from its decoder's.
+    """Works out the configuration of an encoder; what its tensors leave open is taken from its decoder.
 
     Raises:
-        ValueError: the tensors are those of no encoder known here.
+        ValueError: the tensors do not belong to an encoder that is known here.
         KeyError: a tensor that decides is missing.
     """
     kind = encoder_kind(state)
     common = {"kind": kind, **_body(state), "input_nc": state["input_layer.0.weight"].shape[1]}
     if kind in ("gradual", "last_map"):
         code_length, map2style_width = state["styles.0.linear.weight"].shape
-        depth = (_count(state, r"styles\.0\.convs\.(\d+)\.") + 1) // 2  # an activation between two convolutions
+        depth = (
+            _count(state, r"styles\.0\.convs\.(\d+)\.") + 1
+        ) // 2  # There is an activation between two convolutions.
         return EncoderConfig(
             **common,
             n_styles=_count(state, r"styles\.(\d+)\."),
@@ -58,10 +60,10 @@ def encoder_config(state: StateDict, decoder: GeneratorConfig) -> EncoderConfig:
 
 
 def encoder_kind(state: StateDict) -> str:
-    """Which kind of encoder the tensors belong to.
+    """Says to which kind of encoder the tensors belong.
 
     Raises:
-        ValueError: none of them.
+        ValueError: they belong to none that is known here.
     """
     if "styles.0.linear.weight" in state:
         pyramid = "latlayer1.weight" in state or "latlayer2.weight" in state
@@ -74,7 +76,7 @@ def encoder_kind(state: StateDict) -> str:
 
 
 def backbone_config(state: StateDict) -> BackboneConfig:
-    """A face-recognition network's configuration; raises as `encoder_config`."""
+    """Works out the configuration of a face-recognition network; raises as `encoder_config` does."""
     body = _body(state)
     embedding_dim, features = state["output_layer.3.weight"].shape
     side = math.isqrt(features // body["widths"][-1])
@@ -82,7 +84,7 @@ def backbone_config(state: StateDict) -> BackboneConfig:
 
 
 def generator_config(state: StateDict) -> GeneratorConfig:
-    """A StyleGAN2 generator's configuration; raises as `encoder_config`."""
+    """Works out the configuration of a StyleGAN2 generator; raises as `encoder_config` does."""
     first, style_dim = state["style.1.weight"].shape[1], state["style.1.weight"].shape[0]
     if first > style_dim:
         raise ValueError(
@@ -97,7 +99,13 @@ def generator_config(state: StateDict) -> GeneratorConfig:
     widths = [state["conv1.conv.weight"].shape[1]]
     widths += [state[f"to_rgbs.{level}.conv.weight"].shape[2] for level in range(_count(state, r"to_rgbs\.(\d+)\."))]
     sides = [4 * 2**level for level in range(len(widths))]
-    for channel_multiplier in (2, 1, 4, 8, 16):  # the usual one first: small models fit several, which are then equal
+    for channel_multiplier in (
+        2,
+        1,
+        4,
+        8,
+        16,
+    ):  # The usual one comes first; small models fit several, which are then equal.
         config = GeneratorConfig(
             size=sides[-1],
             style_dim=state["style.1.weight"].shape[1],
@@ -123,10 +131,10 @@ def _body(state: StateDict) -> dict:
 
 
 def _count(state: StateDict, pattern: str) -> int:
-    """How many things the keys number: one more than the highest number that the pattern finds.
+    """Counts numbered parts: one more than the highest number that the pattern finds in the keys.
 
     Raises:
-        ValueError: more than any model has.
+        ValueError: there are more than any model has.
     """
     count = 1 + max((int(match[1]) for key in state if (match := re.match(pattern, key))), default=-1)
     if count > MOST_PARTS:

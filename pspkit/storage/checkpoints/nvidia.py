@@ -1,6 +1,6 @@
-"""NVIDIA's names for StyleGAN2's tensors (stylegan2-ada-pytorch, stylegan3's networks_stylegan2), and ours.
+"""Translates NVIDIA's names of StyleGAN2's tensors (stylegan2-ada-pytorch, stylegan3's networks_stylegan2) into ours.
 
-The numbers are the same: both networks use every weight alike, so that a file loads by its names alone.
+Both networks use every weight in the same way, so that only names have to be changed.
 
 Source: Karras et al. 2020 (StyleGAN2-ADA), official PyTorch code.
 """
@@ -11,21 +11,21 @@ from torch import Tensor
 
 from pspkit.storage.checkpoints.layouts import StateDict
 
-LAYER = {  # of a convolution, and of the layer that makes RGB
+LAYER = {  # of a convolution and of a ToRGB layer
     "weight": "conv.weight",
     "affine.weight": "conv.modulation.weight",
     "affine.bias": "conv.modulation.bias",
 }
 CONVOLUTION = LAYER | {"noise_strength": "noise.weight", "bias": "activate.bias"}
 TO_RGB = LAYER | {"bias": "bias"}
-MADE_ANEW = ("resample_filter",)  # the blur kernels, which are constants
+MADE_ANEW = ("resample_filter",)  # blur kernels, which are constants
 
 
 def renamed(state: StateDict) -> tuple[StateDict, Tensor | None]:
-    """NVIDIA's state dict under our names, and the average latent in it.
+    """Renames the tensors of NVIDIA's state dict, and returns them with the average latent in it.
 
     Raises:
-        ValueError: a class-conditional model, or another of NVIDIA's architectures.
+        ValueError: the model is class-conditional, or of another architecture of NVIDIA's.
     """
     if any(key.startswith("mapping.embed.") for key in state):
         raise ValueError(
@@ -40,7 +40,7 @@ def renamed(state: StateDict) -> tuple[StateDict, Tensor | None]:
 
 
 def _ours(key: str, tensor: Tensor) -> tuple[str, Tensor]:
-    """Our name of a tensor and its value in our shape; an empty name where we have no such tensor."""
+    """The name and the value of a tensor in the layout used here; an empty name if it has no such tensor."""
     if key == "mapping.w_avg" or key.endswith(MADE_ANEW):
         return "", tensor
     if found := re.fullmatch(r"mapping\.fc(\d+)\.(weight|bias)", key):

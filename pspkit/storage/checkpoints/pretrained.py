@@ -19,7 +19,7 @@ from pspkit.storage.reading import parse_json
 WEIGHTS_FORMAT = "pspkit"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 
-BODY = ("num_layers", "mode", "widths")  # what two bodies have in common where one takes the other's weights
+BODY = ("num_layers", "mode", "widths")  # what two bodies must have in common if one takes the weights of the other
 
 Config = Any  # a frozen dataclass: one of `CONFIG_TYPES`, whose name ends in "Config"
 CONFIG_TYPES: dict[str, type] = {
@@ -31,27 +31,27 @@ OUR_CONFIGS = PSPConfig.__module__
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a weights file holds, whoever wrote it. The tensors stay on disk until they are used."""
+    """The content of a weights file, whoever wrote it. The tensors stay on disk until they are used."""
 
     path: Path
-    kind: str  # "pspkit", or whose it is: a key of `inspect.KINDS`, or a stranger's name
+    kind: str  # "pspkit", a key of `inspect.KINDS`, or the name of a model that does not run
     config: Config
-    tensors: dict[str, Tensor]  # as the state dict of the class that the configuration belongs to
+    tensors: dict[str, Tensor]  # as in the state dict of the class of the configuration
     latent_avg: Tensor | None = None  # as stored: (n_styles, style_dim), (1, style_dim) or (style_dim,)
-    opts: dict[str, Any] = field(default_factory=dict)  # the reference's training options
-    notes: tuple[str, ...] = ()  # what a user should know about it
-    refusal: str = ""  # why the whole does not load, though parts of it do
+    opts: dict[str, Any] = field(default_factory=dict)  # training options of the reference
+    notes: tuple[str, ...] = ()  # what the user should know about it
+    refusal: str = ""  # why the whole does not load, although parts of it do
 
     @property
     def class_name(self) -> str:
-        """The class that loads it, whatever the kind of encoder."""
+        """The name of the class that loads it, whatever the kind of encoder."""
         return _class_name(type(self.config))
 
     def part(self, config_type: type) -> "Checkpoint":
-        """The checkpoint itself or, of a PSP, the encoder or decoder that a configuration of this type describes.
+        """Returns the checkpoint itself, or of a PSP the encoder or decoder, if its configuration is of this type.
 
         Raises:
-            CheckpointError: it holds something else, or a model of which only parts can be used.
+            CheckpointError: the file holds something else, or a model of which only parts can be used.
         """
         if isinstance(self.config, config_type) and not (self.refusal and config_type is PSPConfig):
             return self
@@ -69,14 +69,14 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Reads a weights file and works out what is in it.
+    """Reads a weights file, and finds out what is in it.
 
     Args:
-        path: a folder of `save_pretrained` or its safetensors file; or a file of others: a checkpoint of pSp, e4e or
-            ReStyle, an encoder or a StyleGAN2 alone, or face-recognition weights.
+        path: a folder of `save_pretrained` or its safetensors file; or a file from elsewhere: a checkpoint of pSp, e4e
+            or ReStyle, an encoder or a StyleGAN2 alone, or face-recognition weights.
 
     Raises:
-        CheckpointError: damaged, foreign, unsafe, or of an architecture that is not known here.
+        CheckpointError: the file is damaged, foreign or unsafe, or its architecture is unknown.
     """
     path = Path(path)
     if path.is_dir():
@@ -95,7 +95,13 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         ) from error
     except CheckpointError:
         raise
-    except (PspkitError, ValueError, IndexError, ArithmeticError, TypeError) as error:  # strange shapes fail in any way
+    except (
+        PspkitError,
+        ValueError,
+        IndexError,
+        ArithmeticError,
+        TypeError,
+    ) as error:  # Strange shapes can fail in any way.
         raise CheckpointError(f"{path}: of an architecture that is not known here: {error}.") from error
     if found:
         return Checkpoint(path, *found)
@@ -126,12 +132,12 @@ def _read_own(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) 
 
 @dataclass(frozen=True)
 class Differences:
-    """How the tensors of a file differ from those of the model they are meant for."""
+    """How the tensors of a file differ from those of the model for which they are meant."""
 
     missing: tuple[str, ...]
-    left_out: tuple[str, ...]  # absent too, but the model can make them: noise maps, blur kernels, the average
+    left_out: tuple[str, ...]  # missing, too, but the model can make them: noise maps, blur kernels, the average
     unexpected: tuple[str, ...]
-    misshapen: tuple[str, ...]  # each with the shape that came and the one that is needed
+    misshapen: tuple[str, ...]  # each with its shape and the one that is needed
 
     @property
     def fatal(self) -> bool:
@@ -143,7 +149,7 @@ class Differences:
 
 
 def compare(model: nn.Module, tensors: dict[str, Tensor]) -> Differences:
-    """Compares a state dict with the one a model has; the model may be on the meta device."""
+    """Compares a state dict with that of a model, which may be on the meta device."""
     needed = model.state_dict()
     absent = [key for key in needed if key not in tensors]
     optional = [key for key in absent if key == "latent_avg" or "noises." in key or key.endswith(".kernel")]
@@ -160,7 +166,7 @@ def compare(model: nn.Module, tensors: dict[str, Tensor]) -> Differences:
 
 
 class Pretrained:
-    """`save_pretrained` and `from_pretrained` for a module whose configuration says how to build it."""
+    """Gives `save_pretrained` and `from_pretrained` to a module that can be built from its configuration."""
 
     config_type: type  # of the configuration
 
@@ -171,11 +177,11 @@ class Pretrained:
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        """The module that a configuration describes, with fresh weights."""
+        """Builds the module that a configuration describes, with fresh weights."""
         return cls(**vars(config))
 
     def complete(self, left_out: tuple[str, ...]) -> None:
-        """Called after loading with the optional tensors that the file did not hold; they have fresh values by then."""
+        """Called after loading, with the names of optional tensors that were not in the file and have fresh values."""
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Saves weights and configuration, each file atomically.
@@ -183,11 +189,11 @@ class Pretrained:
         `model.safetensors` is complete by itself; `config.json` is a copy of its header for people to read.
 
         Args:
-            folder: made where it is not there.
+            folder: the folder; made if it is not there.
 
         Raises:
-            PspkitError: a part's class is not registered, or was built from something that a file cannot hold.
-            CheckpointError: a file could not be written; the one that stood there is untouched.
+            PspkitError: the class of a part is not registered, or it was built from something that a file cannot hold.
+            CheckpointError: a file could not be written; an older one is kept.
         """
         folder = Path(folder)
         record = {"format": WEIGHTS_FORMAT, "class": type(self).__name__, "config": _to_record(self.saved_config)}
@@ -197,29 +203,31 @@ class Pretrained:
 
     @classmethod
     def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> Self:
-        """Loads a model in eval mode and float32, with its own copy of the weights.
+        """Loads a model in evaluation mode and float32, with its own copy of the weights.
 
         Args:
-            path: as `read_checkpoint`. A PSP's file also gives its encoder or its decoder alone. What a file of the
-                reference may leave out is made anew, the same every time: noise maps, blur kernels, the average latent.
+            path: as `read_checkpoint` takes it. An encoder or a decoder can also be loaded from the file of a PSP. If a
+                file of the reference lacks noise maps, blur kernels or the average latent, they are made anew, the
+                same every time.
             device: where the model is put.
 
         Raises:
-            CheckpointError: damaged, foreign, unsafe, of another class, or its tensors do not fit or are not finite.
-            UnregisteredError: it holds a part of someone's own whose class is not registered.
+            CheckpointError: the file is damaged, foreign, unsafe or of another class, or its tensors do not fit or are
+                not finite.
+            UnregisteredError: the file holds an encoder or decoder whose class is not registered.
         """
         checkpoint = read_checkpoint(path).part(cls.config_type)
-        with torch.random.fork_rng(devices=[]):  # a part of one's own may draw its first weights
+        with torch.random.fork_rng(devices=[]):  # A registered part may draw its first weights.
             model = cls.outline(checkpoint)
         differences = compare(model, checkpoint.tensors)
         if differences.fatal:
             raise CheckpointError(
-                f"{checkpoint.path}: does not fit the {type(model).__name__} that its sizes describe: {differences}."
-                " Its tensors were saved in part, or are another architecture's."
+                f"{checkpoint.path}: it does not fit the {type(model).__name__} that its sizes describe: {differences}."
+                " Its tensors were saved only in part, or belong to another architecture. Get the whole file."
             )
         if differences.left_out:
             with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-                torch.default_generator.manual_seed(0)  # torch.manual_seed would reseed the GPU as well
+                torch.default_generator.manual_seed(0)  # torch.manual_seed would change the seed of the GPU, too.
                 model = cls.from_config(checkpoint.config)
         dtypes = {key: value.dtype for key, value in model.state_dict().items()}
         check_finite(checkpoint.path, checkpoint.tensors.items())
@@ -230,7 +238,7 @@ class Pretrained:
 
     @classmethod
     def outline(cls, checkpoint: Checkpoint) -> Self:
-        """The model that a checkpoint describes, on the meta device: shapes without memory.
+        """Builds the model that a checkpoint describes on the meta device: shapes without memory.
 
         Raises:
             CheckpointError: no such model can be built, or it is of another class.
@@ -240,7 +248,7 @@ class Pretrained:
                 model = cls.from_config(checkpoint.config)
         except PspkitError as error:
             raise CheckpointError(f"{checkpoint.path}: its parts do not fit each other. {error}") from error
-        except Exception as error:  # a class of one's own may fail in any way; a part may be of the wrong kind
+        except Exception as error:  # A registered class may fail in any way, and a part may be of the wrong kind.
             raise CheckpointError(
                 f"{checkpoint.path}: no {checkpoint.class_name} can be built from its configuration"
                 f" ({type(error).__name__}: {error}). Get the file again."
@@ -258,14 +266,16 @@ def load_backbone_weights(encoder: nn.Module, path: str | Path) -> tuple[str, ..
     """Initialises an encoder from face-recognition weights.
 
     Args:
-        encoder: one of ours; changed in place.
+        encoder: an encoder of pspkit; changed in place.
         path: a saved `Backbone`, or the reference's face-recognition weights.
 
     Returns:
-        What was taken: ("input_layer", "body"), or ("body",) where the input does not have the three colour channels.
+        The parts that were initialised: ("input_layer", "body"), or ("body",) if the input has other than three
+        channels.
 
     Raises:
-        CheckpointError: no face-recognition weights, or of another depth, mode or width; the encoder is unchanged.
+        CheckpointError: the file holds no face-recognition weights, or their depth, mode or widths differ. The encoder
+            is then unchanged.
 
     Source: Richardson et al. 2021, section 4 (the encoder starts from ArcFace's backbone).
     """
@@ -274,7 +284,7 @@ def load_backbone_weights(encoder: nn.Module, path: str | Path) -> tuple[str, ..
         have, need = getattr(checkpoint.config, name), getattr(encoder.config, name)
         if have != need:
             raise CheckpointError(
-                f"{checkpoint.path}: its body has {name}={have!r}, the encoder's has {need!r}."
+                f"{checkpoint.path}: its body has {name}={have!r}, and the encoder's has {need!r}."
                 f" Build the encoder with {name}={have!r}."
             )
     names = ("input_layer", "body") if encoder.config.input_nc == 3 else ("body",)
@@ -289,7 +299,7 @@ def load_backbone_weights(encoder: nn.Module, path: str | Path) -> tuple[str, ..
 
 
 def _to_record(config: Config) -> dict[str, Any]:
-    """A configuration as JSON: the dataclass's name, the module of the class where it is not ours, then its fields."""
+    """Turns a configuration into JSON: its class's name, the module if it is not pspkit's, then its fields."""
     record = {"type": type(config).__name__}
     if type(config).__module__ != OUR_CONFIGS:
         record["module"] = type(config).__module__
@@ -310,7 +320,7 @@ def _fits_json(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-# Sizes that had other names when a file was written, the first encoders of heads among them.
+# Sizes that have other names in older files, such as those of the first encoders of heads.
 RENAMED = {"head_width": "map2style_width"}
 
 
@@ -319,7 +329,7 @@ def _from_record(record: dict[str, Any], path: Path) -> Config:
     if module and name not in CONFIG_TYPES:
         cls = name.removesuffix("Config")
         raise UnregisteredError(
-            f"{path}: holds a {cls}, a class that the module {module} registers. Import {module} before you load it."
+            f"{path}: it holds a {cls}, a class that the module {module} registers. Import {module} before you load it."
         )
     values = {
         RENAMED.get(key, key): _from_record(value, path) if isinstance(value, dict) else _tuples(value)
@@ -330,7 +340,7 @@ def _from_record(record: dict[str, Any], path: Path) -> Config:
 
 
 def _tuples(value: Any) -> Any:
-    """Lists as the tuples that they were before JSON."""
+    """Turns lists back into the tuples that they were before JSON."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 

@@ -1,6 +1,6 @@
-"""Training of the decoder: it learns heads from their factors at first, then against a discriminator.
+"""The training of the decoder: it first learns heads from their factors, then against a discriminator.
 
-Source: Karras et al. 2020 (StyleGAN2), section 3.1 and appendix B; without its path length regularisation.
+Source: Karras et al. 2020 (StyleGAN2), section 3.1 and appendix B; here without path length regularisation.
 """
 
 from pspkit.training.decoder.adversarial import gradient_penalty

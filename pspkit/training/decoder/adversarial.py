@@ -1,4 +1,4 @@
-"""The third stage: generator and discriminator against each other, while some heads still come from their factors."""
+"""The third stage: generator and discriminator learn in turn, while some heads still come from their factors."""
 
 import torch
 import torch.nn.functional as F
@@ -12,15 +12,13 @@ from pspkit.training.machine import Machine
 
 
 class Adversarial:
-    """Steps of a generator G and a discriminator D.
+    """The steps of a generator G and a discriminator D.
 
         loss_D = softplus(-D(x)) + softplus(D(G(z))) + gamma / 2 ‖∂D(x) / ∂x‖²
         loss_G = softplus(-D(G(z))) + supervision |G(F(f)) - x|
 
-    Both learn from the same drawn heads, which pass each network once. The gradient penalty is taken every few steps
-    and multiplied by their number.
-
-    The network F, `factors`, stays as it is.
+    Both learn from the same drawn heads, which pass each network once. The gradient penalty is computed only every few
+    steps, and is multiplied by their number. The network F, `factors`, does not learn.
 
     Source: Goodfellow et al. 2014, section 3, for the losses; Karras et al. 2020, appendix B.
     """
@@ -35,7 +33,7 @@ class Adversarial:
     ) -> None:
         self.generator, self.discriminator, self.factors = generator, discriminator, factors
         self.config, self.machine = config, machine
-        lazy = config.penalty_every / (config.penalty_every + 1)  # the penalty's own steps make up for the rest
+        lazy = config.penalty_every / (config.penalty_every + 1)  # The steps of the penalty make up for the rest.
         self.rates = (config.lr * (config.generator_rate if config.supervised else 1), config.lr * lazy)
         self.optimizers = (
             torch.optim.Adam(generator.parameters(), betas=(0.0, 0.99)),
@@ -45,18 +43,19 @@ class Adversarial:
     def step(
         self, real: Tensor, labels: Tensor | None, numbers: Tensor | None, share: float, done: int
     ) -> dict[str, Tensor]:
-        """One step of both networks.
+        """Takes one step of both networks.
 
         Args:
             real: heads (N, 3, size, size) in [-1, 1].
-            labels: what the pixels of the first M show, (M, size, size), on the CPU; None without supervision.
-            numbers: what is known of these, (M, WIDTH); None without supervision.
-            share: of the learning rates.
-            done: steps taken before.
+            labels: label maps of the first M heads, (M, size, size), on the CPU; None without supervision.
+            numbers: the factors of these heads as numbers, (M, WIDTH); None without supervision.
+            share: share of the full learning rates.
+            done: number of steps taken before.
 
         Returns:
-            The losses of both networks, the mean scores of "real" and "drawn" heads, which differ by 0 where the
-            discriminator is lost and by 10 where it has won, and the squared gradient "penalty" where it was taken.
+            The losses of both networks; the mean scores of "real" and "drawn" heads, which differ by 0 if the
+            discriminator cannot tell them apart and by 10 if it has won; and the squared gradient, "penalty", in the
+            steps that compute it.
         """
         config, theirs = self.config, list(self.discriminator.parameters())
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
@@ -85,16 +84,16 @@ class Adversarial:
         return {name: value.detach() for name, value in found.items()}
 
     def state_dict(self) -> list[dict]:
-        """The optimizers' states."""
+        """Returns the states of both optimizers."""
         return [_without_momentum(optimizer.state_dict()) for optimizer in self.optimizers]
 
     def load_state_dict(self, states: list[dict]) -> None:
-        """Takes what `state_dict` gave."""
+        """Goes back to what `state_dict` returned."""
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(_with_momentum(state))
 
     def _draw(self, batch: int, numbers: Tensor | None) -> Tensor:
-        """A batch of heads: the first from what is known of real ones, the others from random z.
+        """Draws a batch of heads: the first from the factors of real ones, the others from random z.
 
         Some of the others have the coarse codes of one z and the fine codes of another.
         """
@@ -111,7 +110,7 @@ class Adversarial:
 
 
 def gradient_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
-    """R1, the mean squared gradient at real pictures: mean_n ‖∂D(x_n) / ∂x_n‖².
+    """Computes R1, the mean squared gradient at real pictures: mean_n ‖∂D(x_n) / ∂x_n‖².
 
     Source: Mescheder et al. 2018, equation 9.
     """
@@ -121,7 +120,7 @@ def gradient_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
 
 
 def _without_momentum(state: dict) -> dict:
-    """Adam's state without the first moments: with beta_1 = 0 every step overwrites them."""
+    """Leaves the first moments out of Adam's state: with beta_1 = 0 every step overwrites them."""
     slim = {i: {k: v for k, v in entry.items() if k != "exp_avg"} for i, entry in state["state"].items()}
     return {**state, "state": slim}
 

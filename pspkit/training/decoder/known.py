@@ -1,4 +1,4 @@
-"""What is known of rendered heads, from which a generator can learn to draw them: as numbers, as codes, as z."""
+"""The factors of rendered heads, from which a generator can learn to draw them: as numbers, as codes and as z."""
 
 import math
 from dataclasses import fields
@@ -17,13 +17,16 @@ COLUMNS = [
 ]
 WIDTH = sum(len(field.metadata.get("names", " ")) for _, field in COLUMNS)  # numbers that describe a head
 HIDDEN = 512
-LOUD = {"yaw": 5, "pitch": 3, "roll": 3}  # factors that move every pixel get larger numbers than a hundred others
-POOL = 200_000  # draws by which the odds of a choice are met and its latent vectors found
-EDGE = 1e-4  # probabilities stay this far from 0 and 1, whose quantiles are not finite
+LOUD = {"yaw": 5, "pitch": 3, "roll": 3}  # These move every pixel, and therefore get larger numbers.
+POOL = 200_000  # vectors that are drawn to fit the odds of a choice, and to find vectors for each
+EDGE = 1e-4  # distance of probabilities from 0 and 1, whose quantiles are not finite
 
 
 def factor_numbers(heads: Factors) -> Tensor:
-    """Heads as numbers (N, WIDTH): factors of mean 0 and deviation 1, the pose's louder; choices as 0s and a 2."""
+    """Writes heads as numbers (N, WIDTH).
+
+    Factors have mean 0 and standard deviation 1, those of the pose more. A choice is one 2 among zeros.
+    """
     parts = []
     for table, field in COLUMNS:
         values, known = getattr(getattr(heads, table), field.name), field.metadata
@@ -37,7 +40,7 @@ def factor_numbers(heads: Factors) -> Tensor:
 
 
 class FactorNetwork(nn.Sequential):
-    """From numbers (N, WIDTH) to codes w (N, style_dim): stands in for the mapping network, then teaches it."""
+    """Maps numbers (N, WIDTH) to codes w (N, style_dim): first in place of the mapping network, then as its teacher."""
 
     def __init__(self, style_dim: int) -> None:
         super().__init__(
@@ -46,19 +49,19 @@ class FactorNetwork(nn.Sequential):
             nn.Linear(HIDDEN, HIDDEN),
             nn.LeakyReLU(0.2),
             nn.Linear(HIDDEN, style_dim),
-            nn.RMSNorm(style_dim, elementwise_affine=False),  # the scale that a fresh mapping network gives
+            nn.RMSNorm(style_dim, elementwise_affine=False),  # the scale of a fresh mapping network's codes
         )
 
 
 class KnownLatents:
-    """Places the heads' factors in a standard normal z, one after the other.
+    """Writes the factors of heads into a standard normal z, one after the other.
 
-    A number f takes one entry, its quantile; a choice of K takes K entries, the largest of which (after an offset for
-    the odds) is what was chosen. What remains of z stays random.
+    A number f takes one entry, its quantile. A choice among K takes K entries; the largest, after an offset for the
+    odds, marks what was chosen. The rest of z stays random.
 
         z_f = Φ⁻¹(P(F <= f));    choice = argmax_k (z_k + offset_k)
 
-    The z of heads that follow the data's distribution are therefore standard normal, and any other z is a head as well.
+    If heads follow the distribution of the data, their z are therefore standard normal, and every z stands for a head.
 
     Args:
         style_dim: length of z.
@@ -69,19 +72,22 @@ class KnownLatents:
 
     def __init__(self, style_dim: int) -> None:
         if style_dim < WIDTH:
-            raise PspkitError(f"style_dim: {style_dim}, but the heads' factors take {WIDTH} entries of z.")
+            raise PspkitError(
+                f"style_dim: got {style_dim}, but the factors of the heads need {WIDTH} entries of z. Raise it to at"
+                f" least {WIDTH}."
+            )
         self.style_dim = style_dim
 
     @cached_property
     def pools(self) -> dict[str, list[Tensor]]:
-        """For each choice of a factor normal vectors that stand for it; seconds of work, so only once they are used."""
+        """For each choice of a factor, normal vectors that stand for it; made only when needed: they take seconds."""
         generator = torch.Generator(device="cpu").manual_seed(0)
         return {
             field.name: _pool(field.metadata["odds"], generator) for _, field in COLUMNS if "names" in field.metadata
         }
 
     def __call__(self, heads: Factors) -> Tensor:
-        """Heads to z (N, style_dim); what the factors leave open comes from torch's random numbers."""
+        """Writes heads as z (N, style_dim); what the factors leave open is random."""
         parts = []
         for table, field in COLUMNS:
             values, known = getattr(getattr(heads, table), field.name), field.metadata
@@ -98,7 +104,7 @@ class KnownLatents:
 
 
 def _pool(odds: tuple[float, ...], generator: torch.Generator) -> list[Tensor]:
-    """Normal vectors sorted by the choice that they stand for."""
+    """Draws normal vectors, and sorts them by the choice for which they stand."""
     wanted = torch.tensor(odds, device="cpu") / sum(odds)
     drawn = torch.randn(POOL, len(odds), generator=generator, device="cpu")
     offset = torch.zeros(len(odds), device="cpu")
@@ -109,7 +115,7 @@ def _pool(odds: tuple[float, ...], generator: torch.Generator) -> list[Tensor]:
 
 
 def _quantile(share: Tensor, draws: int) -> Tensor:
-    """The normal quantile of the mean of some uniform draws, given in [0, 1]: the Irwin-Hall distribution."""
+    """The normal quantile of a mean of uniform draws, which is given in [0, 1]: the Irwin-Hall distribution."""
     total = share * draws
     terms = [(-1) ** j * math.comb(draws, j) * (total - j).clamp(min=0) ** draws for j in range(draws + 1)]
     probability = sum(terms) / math.factorial(draws)

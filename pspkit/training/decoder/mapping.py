@@ -1,4 +1,4 @@
-"""The second stage, between two steps: the mapping network learns to give the codes that the factors gave."""
+"""The second stage, between two steps: the mapping network learns the codes that F makes from the factors."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from pspkit.data.heads import Factors
 from pspkit.training.decoder.known import WIDTH, FactorNetwork, KnownLatents, factor_numbers
 
 HEADS, STEPS, BATCH = 200_000, 12_000, 256
-RATE = 5.0  # falls to 0 along a line; the layers' own multiplier is 0.01
+RATE = 5.0  # It falls to 0 along a line. The layers themselves multiply it by 0.01.
 
 
 def fit_mapping(style: nn.Module, factors: FactorNetwork, known: KnownLatents, heads: Factors) -> float:
@@ -18,7 +18,7 @@ def fit_mapping(style: nn.Module, factors: FactorNetwork, known: KnownLatents, h
         min_style  (style(z(f)) - F(f))²
 
     Returns:
-        The last error, as a share of the codes' variance.
+        The error of the last step, as a share of the codes' variance.
     """
     device = next(style.parameters()).device
     optimizer = torch.optim.Adam(style.parameters(), betas=(0.9, 0.99))

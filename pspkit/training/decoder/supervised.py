@@ -11,11 +11,11 @@ from pspkit.training.machine import Machine
 
 
 class Supervised:
-    """Steps of the generator G and of a network F that makes codes from factors f.
+    """The steps of the generator G and of a network F that makes codes from factors f.
 
         min_G,F  |G(F(f)) - x|
 
-    The mapping network takes no part.
+    The mapping network does not learn yet.
     """
 
     def __init__(
@@ -26,13 +26,13 @@ class Supervised:
         self.optimizer = torch.optim.Adam(taught, betas=(0.9, 0.99))
 
     def step(self, real: Tensor, labels: Tensor, numbers: Tensor, share: float) -> dict[str, Tensor]:
-        """One step with real heads (N, 3, size, size), what their pixels show, and what is known of them.
+        """Takes one step.
 
         Args:
-            real: in [-1, 1].
-            labels: (N, size, size), on the CPU.
-            numbers: (N, WIDTH), of `factor_numbers`.
-            share: of the learning rate.
+            real: heads (N, 3, size, size) in [-1, 1].
+            labels: their label maps (N, size, size), on the CPU.
+            numbers: their factors (N, WIDTH), as `factor_numbers` writes them.
+            share: share of the full learning rate.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * share
@@ -46,9 +46,10 @@ class Supervised:
 
 
 def difference(drawn: Tensor, real: Tensor, labels: Tensor) -> Tensor:
-    """How far drawn heads (N, 3, size, size) are from the real ones, (N,): mean absolute, near and from afar.
+    """Measures how far drawn heads (N, 3, size, size) are from the real ones: mean absolute differences (N,).
 
-    What takes little room, as eyes do, weighs more a pixel: the inverse root of the room that its kind takes.
+    They are taken of single pixels and of patches of 4x4. The pixels of small parts, such as eyes, weigh more: each
+    kind of pixel weighs the inverse root of the number of pixels of its kind.
     """
     weights = labels.flatten().bincount().clamp(min=1).rsqrt()[labels]
     weights = (weights / weights.mean())[:, None].to(drawn.device)

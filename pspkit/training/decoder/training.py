@@ -1,4 +1,4 @@
-"""The decoder's training as a strategy for the loop: its networks, and which stage a step belongs to."""
+"""The training of the decoder as a strategy for the loop: its networks, and the stage of each step."""
 
 import copy
 from collections.abc import Iterator
@@ -25,34 +25,36 @@ from pspkit.training.keeper import read_state
 from pspkit.training.loop import Pace, RunningAverage
 from pspkit.training.machine import Machine
 
-COLUMNS = 12  # of a sheet: four rows of drawn heads, then two of real ones
-EARLY = 0.05  # the average's half-life is at most this share of the images so far: it must not remember the start
+COLUMNS = 12  # of a sheet, which has four rows of drawn heads and two of real ones
+# At most this share of the images so far is the half-life of the average, which must not remember the start.
+EARLY = 0.05
 
 
 class DecoderTraining:
     """Trains a decoder of rendered heads in three stages. A `loop.Strategy`.
 
-    Adversaries alone take long, but for rendered heads it is known what they show. So the generator first learns by
-    itself to draw heads whose codes a second network F makes from their factors; then the mapping network learns from
-    F; then generator and discriminator take turns, while half of the drawn heads still come from their factors:
+    Adversarial training alone takes long, but the factors of rendered heads are known. First, therefore, the generator
+    learns alone to draw heads from the codes that a second network F makes from their factors. Then the mapping network
+    learns from F. Then generator and discriminator take turns, while half of the drawn heads still come from factors:
 
         1. min_G,F  |G(F(f)) - x|      2. min_style  (style(z(f)) - F(f))²      3. loss_D, loss_G + supervision |...|
 
-    Without supervision only the third stage remains, as for pictures of which nothing is known. Training goes on
-    exactly on one kind of processor and with the same number of threads.
+    Without supervision only the third stage remains, as for pictures whose factors are not known. A resumed training
+    repeats its steps exactly only on the same kind of processor and with the same number of threads.
 
     Args:
-        config: how.
-        heads: items with "image", or the look's name, (3, size, size) in [-1, 1]; under supervision also "labels",
-            uint8 (size, size), and all heads' `factors`.
-        machine: where; the best device and the configuration's precision unless given.
+        config: how to train.
+        heads: items with "image", or the name of the look, (3, size, size) in [-1, 1]; under supervision also with
+            "labels", uint8 (size, size), and a data set with the `factors` of all heads.
+        machine: where to compute; the best device and the configuration's precision unless given.
 
     Attributes:
         model: the running average of the generator, which is kept and used.
 
     Raises:
-        PspkitError: fewer heads than a batch, no such look, codes too short for what is known of a head, several
-            processes, float16, or a training to start from that cannot be read.
+        PspkitError: there are fewer heads than a batch takes, there is no such look, codes are too short for the
+            factors of a head, there are several processes, float16 is asked for, or the training to start from cannot
+            be read.
 
     Source: Karras et al. 2020 (StyleGAN2), appendix B.
     """
@@ -65,12 +67,14 @@ class DecoderTraining:
     def __init__(self, config: DecoderTrainingConfig, heads: Dataset, machine: Machine | None = None) -> None:
         check_choice("look", config.look, LOOKS)
         if len(heads) < config.batch:
-            raise PspkitError(f"heads: {len(heads)}, but a step takes {config.batch}. Render more or lower the batch.")
+            raise PspkitError(
+                f"heads: there are {len(heads)}, but a step takes {config.batch}. Render more or lower the batch."
+            )
         self.config, self.heads, self.picture = config, heads, picture_key(config.look)
         self.machine = machine = machine or Machine(precision=config.precision)
         if machine.processes > 1:
             raise PspkitError(
-                f"processes: {machine.processes}, but a decoder is trained in one. Start it without torchrun."
+                f"processes: there are {machine.processes}, but a decoder is trained in one. Start it without torchrun."
             )
         if machine.precision == "float16":
             raise PspkitError("precision: float16 is too coarse for two networks. Choose float32, bfloat16 or auto.")
@@ -89,7 +93,7 @@ class DecoderTraining:
         self.model = copy.deepcopy(generator)
         self.average = RunningAverage([self.model], [generator], self._newest)
         self.factors = FactorNetwork(decoder.style_dim).to(machine.device)
-        if config.start:  # its codes stay what they are
+        if config.start:  # The codes stay as they are.
             generator.style.requires_grad_(False)
             self.factors.requires_grad_(False)
         self.networks = {"generator": generator, "discriminator": discriminator, "factors": self.factors}
@@ -101,7 +105,7 @@ class DecoderTraining:
             self._load_networks(_state_of(Path(config.start)))
 
     def batches(self, done: int) -> Iterator[list[int]]:
-        """The numbers of the real heads of every step after the first `done`."""
+        """Yields the numbers of the real heads of every step after the first `done`."""
         steps, batch = len(self.heads) // self.config.batch, self.config.batch
 
         def order(epoch: int) -> list[list[int]]:
@@ -111,7 +115,7 @@ class DecoderTraining:
         return shares(order, steps, done)
 
     def step(self, batch: list[int], done: int) -> dict[str, Tensor]:
-        """Takes one step of the stage that is due, with the real heads of these numbers."""
+        """Takes one step of the present stage, with the real heads of these numbers."""
         config, images = self.config, done * self.config.batch
         self.images = images + config.batch
         if images < config.supervised:
@@ -124,7 +128,7 @@ class DecoderTraining:
         return self.adversarial.step(*self._shown(batch, known), share, done)
 
     def fit_mapping(self) -> float:
-        """The second stage: the mapping network learns the codes of heads of other people; returns its last error."""
+        """The second stage: the mapping network learns the codes of other people's heads. Returns the last error."""
         heads = sample_factors(mapping.HEADS, self.config.seed, start=2 * len(self.heads))
         error = mapping.fit_mapping(self.generator.style, self.factors, self.known, heads)
         self.model.style.load_state_dict(self.generator.style.state_dict())
@@ -132,9 +136,9 @@ class DecoderTraining:
 
     @torch.no_grad()
     def validate(self) -> tuple[dict[str, float], Tensor]:
-        """Heads that the running average draws, above real ones; nothing is measured.
+        """Shows heads that the running average draws, above real ones; measures nothing.
 
-        While the mapping network has not learned yet, these are the real heads' factors drawn.
+        Until the mapping network has learned, the heads are drawn from the factors of the real ones.
         """
         columns = min(COLUMNS, len(self.heads) // 2)
         shown = list(range(0, len(self.heads), len(self.heads) // (2 * columns)))[: 2 * columns]
@@ -174,9 +178,9 @@ class DecoderTraining:
             network.load_state_dict(state[name])
 
     def _shown(self, chosen: list[int], known: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Real heads; of the first `known` of them also what their pixels show, and what is known of them.
+        """Returns real heads, and for the first `known` of them the label maps and the factors as numbers.
 
-        Where nothing is known of any, half of the heads are mirrored.
+        Without supervision, half of the heads are mirrored.
         """
         items = [self.heads[index] for index in chosen]
         real = torch.stack([item[self.picture] for item in items])
@@ -192,20 +196,22 @@ class DecoderTraining:
         return factor_numbers(self.heads.factors[chosen]).to(self.machine.device)
 
     def _share(self, images: int, first: int, last: int) -> float:
-        """Of the learning rates: 1, and towards the end of a stage, from image `first` to `last`, down to 0."""
+        """The share of the learning rates: 1, then down to 0 at the end of the stage from image `first` to `last`."""
         done, anneal_from = min((images - first) / (last - first), 1), self.config.anneal_from
         return 1.0 if done <= anneal_from else (1 - done) / (1 - anneal_from)
 
     def _newest(self, done: int) -> float:
-        """How far a step moves the running average."""
+        """The share of the newest weights in the running average."""
         batch = self.config.batch
         half_life = min(self.config.ema_images, EARLY * done * batch)
         return 1 - 0.5 ** (batch / half_life) if half_life else 1.0
 
 
 def _state_of(folder: Path) -> dict[str, Any]:
-    """What the decoder's training in a folder has learned."""
+    """Reads what a training of the decoder in a folder has learned."""
     state = read_state(folder)
     if state is None or "discriminator" not in state["strategy"]:
-        raise CheckpointError(f"{folder}: holds no training of a decoder to start from. Name the folder of one.")
+        raise CheckpointError(
+            f"{folder}: it holds no training of a decoder to start from. Name a folder that holds one."
+        )
     return state["strategy"]

@@ -61,3 +61,19 @@ def test_colour_codes_names_what_is_wrong(misconception, answer):
 def test_colour_codes_accepts_ranges_and_lists():
     assert check.colour_codes(range(7, 16)).right
     assert check.colour_codes(list(range(15, 6, -1))).right
+
+
+@pytest.mark.parametrize(
+    ("misconception", "answer"),
+    [
+        ("unanswered", {"most": ..., "least": "fine"}),
+        ("names", {"most": "middle"}),
+        ("choices", {"most": "middle", "least": "none"}),
+        ("hair and pose", {"most": "coarse", "least": "fine"}),
+        ("colours", {"most": "middle", "least": "coarse"}),
+    ],
+)
+def test_costly_level_names_what_is_wrong(misconception, answer):
+    verdict = check.costly_level(answer)
+    assert not verdict.right
+    assert verdict.misconception == misconception

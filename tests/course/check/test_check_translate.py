@@ -64,3 +64,19 @@ def test_go_on_names_what_is_wrong(misconception, answer):
 
 def test_go_on_accepts_the_last_state_and_the_rest():
     assert check.go_on(lambda stopped, every: (stopped - stopped % every, stopped % every)).right
+
+
+@pytest.mark.parametrize(
+    ("misconception", "answer"),
+    [
+        ("unanswered", {"nearest": ..., "farthest": "one draw"}),
+        ("names", {"nearest": "predicted"}),
+        ("choices", {"nearest": "predicted", "farthest": "truth"}),
+        ("pretty is near", {"nearest": "one draw", "farthest": "mean of draws"}),
+        ("fog is far", {"nearest": "predicted", "farthest": "mean of draws"}),
+    ],
+)
+def test_nearest_answer_names_what_is_wrong(misconception, answer):
+    verdict = check.nearest_answer(answer)
+    assert not verdict.right
+    assert verdict.misconception == misconception

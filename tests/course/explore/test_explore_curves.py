@@ -63,8 +63,8 @@ def test_describe_says_what_was_found(run):
     [
         (None, r"log\.jsonl: not there, or without a line. Name the folder of a training"),
         ("", "without a line"),
-        ('{"step": 1', r"log\.jsonl: damaged at line 1"),
-        ('{"epoch": 1}\n', r"log\.jsonl: damaged at line 1"),
+        ('{"step": 1', r"log\.jsonl: it is damaged at line 1"),
+        ('{"epoch": 1}\n', r"log\.jsonl: it is damaged at line 1"),
     ],
 )
 def test_a_folder_without_a_log_is_refused(tmp_path, text, message):

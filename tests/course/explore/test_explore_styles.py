@@ -41,7 +41,15 @@ def test_describe_says_what_is_mixed(mixer, state, words):
 
 def test_every_state_has_three_pictures(mixer):
     fig = mixer.render(State(1, 2, last=9), State(3, 3, last=9))
-    assert [ax.get_title() for ax in fig.axes] == ["person 1", "the mix", "person 2", "person 3", "the mix", "person 3"]
+    titles = [text.get_text() for text in fig.texts]
+    assert titles == ["person 1", "the mix", "person 2", "person 3", "the mix", "person 3"]
+    assert len(fig.images) == 6
+
+
+def test_the_row_below_a_picture_marks_whose_codes_are_taken(mixer):
+    fig = mixer.render(State(1, 2, first=7, last=9))
+    rows = [square.get_alpha() for square in fig.artists if square.get_alpha()]  # without the white ones behind
+    assert rows == [1] * 7 + [0.2] * 3 + [1] * 10 + [0.2] * 7 + [1] * 3
 
 
 def test_while_a_control_moves_the_mix_alone_is_drawn_and_roughly(mixer, monkeypatch):
@@ -49,7 +57,9 @@ def test_while_a_control_moves_the_mix_alone_is_drawn_and_roughly(mixer, monkeyp
     mixer.decoder.readouts["128"] = Readout(16)
     monkeypatch.setattr(mixer.decoder, "synthesis", None)
     monkeypatch.setattr(mixer.decoder, "features", lambda codes, side: torch.zeros(1, 16, side, side))
-    assert mixer.preview(State(1, 2, last=9, alpha=0.5)).axes[1].images[0].get_array().shape[:2] == (128, 128)
+    state = State(1, 2, last=9, alpha=0.5)
+    assert mixer.rough(state).shape == (3, 128, 128)
+    assert len(mixer.preview(state).images) == 3
 
 
 def test_every_control_changes_the_page(mixer):

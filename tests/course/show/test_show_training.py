@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
+from pspkit import PspkitError
 from pspkit.course.show import training
 from pspkit.training import Report
 
@@ -104,3 +106,51 @@ def test_smoothed_values_are_weighted_means_of_those_before():
     missing = training.smooth([math.nan, 4.0, math.nan, 1.0], 0.5)
     assert math.isnan(missing[0])
     assert missing[1:] == [4.0, 4.0, 2.0]
+
+
+def write_sheet(path, shades, columns=2, side=8, border=2):
+    """A sheet as a training keeps it, each row of its own grey."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    size = columns * (side + border) + border, len(shades) * (side + border) + border
+    picture = Image.new("L", size, 0)
+    for row, shade in enumerate(shades):
+        for column in range(columns):
+            left, top = (border + place * (side + border) for place in (column, row))
+            picture.paste(shade, (left, top, left + side, top + side))
+    picture.convert("RGB").save(path, quality=100)
+
+
+def greys(rows):
+    return {name: round((row.mean().item() + 1) * 127.5, -1) for name, row in rows.items()}
+
+
+def test_every_sheet_of_a_training_gives_a_row(tmp_path):
+    for step, shade in ((40, 50), (80, 100), (1200, 150)):
+        write_sheet(tmp_path / "sheets" / f"{step:06}.jpg", (250, shade, 200))
+    rows = training.stored_sheets(tmp_path)
+    assert greys(rows) == {"source": 250, "step 40": 50, "step 80": 100, "step 1,200": 150}
+    assert {tuple(row.shape) for row in rows.values()} == {(2, 3, 8, 8)}
+    assert list(training.stored_sheets(tmp_path, most=2)) == ["source", "step 40", "step 1,200"]
+
+
+@pytest.mark.parametrize("border", [0, 2])
+def test_weights_that_ship_have_one_sheet(tmp_path, border):
+    write_sheet(tmp_path / "sheet.jpg", (250, 100, 200), columns=3, border=border)
+    rows = training.stored_sheets(tmp_path, columns=2)
+    assert greys(rows) == {"source": 250, "output": 100}
+    assert {tuple(row.shape) for row in rows.values()} == {(2, 3, 8, 8)}
+
+
+def test_a_folder_without_a_sheet_is_named(tmp_path):
+    with pytest.raises(PspkitError, match="holds no sheet"):
+        training.stored_sheets(tmp_path)
+    Image.new("RGB", (17, 13)).save(tmp_path / "sheet.jpg")
+    with pytest.raises(PspkitError, match=r"sheet\.jpg: no sheet of a training"):
+        training.stored_sheets(tmp_path)
+
+
+def test_measures_over_time_are_drawn_and_named():
+    (ax,) = training.over_time({"a": [(1, 0.2), (2, 0.5)], "b": [(2, 0.9)]}, "likeness").axes
+    assert [list(line.get_ydata()) for line in ax.lines] == [[0.2, 0.5], [0.9]]
+    assert {text.get_text() for text in ax.texts} == {"a", "b"}
+    assert ax.get_ylabel() == "likeness"

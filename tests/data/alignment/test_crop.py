@@ -1,7 +1,5 @@
 """Finding faces, and cutting them out as FFHQ does."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,9 +9,9 @@ from pspkit.data.alignment.crop import SIZE, align_face, align_mask, face_square
 from pspkit.data.alignment.finder import Face, FaceFinder
 from pspkit.data.pictures import open_picture
 from pspkit.errors import PspkitError
+from tests.examples import SAMPLES
 from tests.reference import GOLDEN
 
-SAMPLES = Path(__file__).parents[3] / "data" / "samples"
 USED = (33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380, 61, 291)  # points that the alignment reads
 WHOLE = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])  # corners of a whole picture, in sides
 
@@ -139,7 +137,7 @@ def test_the_reason_is_the_likely_one(finder, picture, reason):
 
 
 def test_half_a_face_is_named_as_the_reason(finder):
-    assert "Something like a face is in it" in finder.why_none(sample("face_1")[:, 90:])
+    assert "It shows something like a face" in finder.why_none(sample("face_1")[:, 90:])
 
 
 def test_a_face_too_small_for_its_picture_is_named_as_the_reason(finder):
@@ -147,7 +145,7 @@ def test_a_face_too_small_for_its_picture_is_named_as_the_reason(finder):
     canvas[:, 1500:] = 180
     canvas[:, 900:1010, 1000:1110] = functional.resize(sample("collins_aligned"), [110, 110])
     assert finder(canvas) == []
-    assert "too small for the whole. Cut the picture nearer" in finder.why_none(canvas)
+    assert "too small in the whole. Crop the picture closer" in finder.why_none(canvas)
 
 
 @pytest.mark.parametrize("side", [1100, 2000, 3000])

@@ -1,0 +1,1 @@
+"""What the trainings of photographs share: decoding, pictures, figures, and weights in pieces."""
