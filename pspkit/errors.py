@@ -158,11 +158,9 @@ def check_choice(name, value, choices):
 
 def did_you_mean(value, choices):
     """Returns a question that names the choice most like a misspelt value, with a space before it; "" if none is."""
-    alike = (
-        difflib.get_close_matches(value, [choice for choice in choices if isinstance(choice, str)], 1)
-        if isinstance(value, str)
-        else []
-    )
+    if not isinstance(value, str):
+        return ""
+    alike = difflib.get_close_matches(value, [choice for choice in choices if isinstance(choice, str)], 1)
     return f" Did you mean {alike[0]!r}?" if alike else ""
 
 

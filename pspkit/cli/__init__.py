@@ -6,8 +6,6 @@ import re
 import sys
 from collections.abc import Sequence
 
-import shtab
-
 from pspkit import PspkitError, __version__
 from pspkit.cli import (
     align,
@@ -95,10 +93,25 @@ def _as_option(error: PspkitError, arguments: argparse.Namespace) -> str:
     return f"{message} On the command line: --plugin MODULE." if isinstance(error, UnregisteredError) else message
 
 
+class _PrintCompletion(argparse.Action):
+    """As `shtab.add_argument_to`, but imports shtab only where it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: object, values: str, option: str | None = None):
+        import shtab
+
+        print(shtab.complete(parser, values))
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pspkit", description=__doc__)
     parser.add_argument("--version", action="version", version=f"pspkit {__version__}")
-    shtab.add_argument_to(parser, help="print what lets this shell complete pspkit's commands and options")
+    parser.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        choices=("bash", "zsh", "tcsh", "fish", "powershell"),
+        help="print what lets this shell complete pspkit's commands and options",
+    )
     plugins.add(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -11,6 +11,7 @@ from pspkit.domains import DOMAINS, SHIPPED_PROFILE, get_domain
 from pspkit.errors import PspkitError
 from pspkit.inference.codes import shares_styles
 from pspkit.losses.identity import IdentityLoss
+from pspkit.models.frozen import freeze
 from pspkit.models.registry import AnyDecoder, AnyEncoder
 from pspkit.psp import PSP, load_decoder, load_encoder
 from pspkit.storage.checkpoints import read_checkpoint
@@ -132,4 +133,4 @@ def _best(model: str | Path) -> Path:
 
 
 def _placed(module: nn.Module, device: str | torch.device | None) -> nn.Module:
-    return module.to(choose_device(str(device) if device else None)).eval().requires_grad_(False)
+    return freeze(module.to(choose_device(str(device) if device else None)))

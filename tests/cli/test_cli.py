@@ -32,6 +32,15 @@ def test_help_does_not_wait_for_torch(arguments):
     assert result.stdout.endswith("False\n")
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_and_options(shell, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", shell])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "translate" in said and "train-decoder" in said and "side-by-side" in said
+
+
 @pytest.mark.parametrize("arguments", [[], ["assets"], ["course"], ["unknown"]])
 def test_an_incomplete_command_shows_the_usage(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):

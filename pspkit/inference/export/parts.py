@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pspkit.models.encoders import Encoder
 from pspkit.models.fast import fast_encoder
+from pspkit.models.frozen import freeze
 from pspkit.psp import PSP
 
 
@@ -40,7 +41,7 @@ class PartModule(nn.Module):
 def frozen(psp: PSP) -> PSP:
     """The same model with the encoder's fast copy where there is one: its norms are part of the convolutions."""
     encoder = fast_encoder(psp.encoder, torch.float32) if isinstance(psp.encoder, Encoder) else psp.encoder
-    return PSP(encoder, psp.decoder, psp.latent_avg, psp.start_from_latent_avg).eval().requires_grad_(False)
+    return freeze(PSP(encoder, psp.decoder, psp.latent_avg, psp.start_from_latent_avg))
 
 
 def preview_side(psp: PSP) -> int | None:
